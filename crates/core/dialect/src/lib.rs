@@ -1,0 +1,1 @@
+//! LLM wire dialects: the part of a request that a hop must read, and the frames of a stream.

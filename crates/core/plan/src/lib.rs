@@ -1,0 +1,3 @@
+//! Decisions: what to do next, given what is wanted and what was seen.
+#![cfg_attr(not(test), no_std)]
+extern crate alloc;

@@ -1,0 +1,1 @@
+//! The only code that touches the machine: programs, files, sockets, guests. It decides nothing.

@@ -1,0 +1,1 @@
+//! The control API as types, and its client over a unix socket.

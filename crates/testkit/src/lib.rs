@@ -1,0 +1,1 @@
+//! What tests of whole programs need. Never shipped.
