@@ -3,9 +3,19 @@
 //! Nothing here touches the world. Text comes in, checked types go out.
 
 mod command;
+mod component;
 mod error_chain;
+pub mod manifest;
 mod moment;
+mod name;
+mod quantity;
 
 pub use command::Command;
+pub use component::{
+    Component, HttpTarget, Plane, PortClaim, Probe, Readiness, RenderedFile, Restart,
+};
 pub use error_chain::ErrorChain;
+pub use manifest::Manifest;
 pub use moment::Moment;
+pub use name::{ComponentName, NameError, ProviderName, SeatName};
+pub use quantity::{ByteSize, QuantityError, parse_duration};

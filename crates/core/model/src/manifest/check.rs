@@ -1,0 +1,212 @@
+//! What must hold between the parts of a manifest.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::str::FromStr;
+
+use super::reader::{Placed, Problems, Reader, suggestion};
+use super::{Declared, Manifest, Provider, RESERVED_NAMES, Seat, Target};
+use crate::{ComponentName, ProviderName, SeatName};
+
+/// A seat's name with its component's prefix must still be a component's name.
+pub(super) const SEAT_NAME_LENGTH_MAX: usize = 20;
+
+/// Where things were written that are checked once everything is read.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    pub(super) claims: Vec<Claim>,
+    /// Who needs what.
+    pub(super) needs: Vec<(String, Placed<String>)>,
+}
+
+/// A port, who wants it, and where that is written.
+#[derive(Debug)]
+pub(super) struct Claim {
+    port: u16,
+    by: String,
+    span: Range<usize>,
+}
+
+impl Claim {
+    pub(super) fn new(port: u16, by: impl Into<String>, span: Range<usize>) -> Self {
+        Self { port, by: by.into(), span }
+    }
+}
+
+/// A name that is written in this source, not by a user.
+pub(super) fn name<T: FromStr>(text: &str) -> T {
+    let Ok(name) = text.parse() else { unreachable!("`{text}` is a name") };
+    name
+}
+
+/// Port 0 is a port that was never chosen, and is reported where it is missing.
+pub(super) fn ports(places: &Places, problems: &Problems) {
+    let mut taken: BTreeMap<u16, &Claim> = BTreeMap::new();
+    for claim in places.claims.iter().filter(|claim| claim.port != 0) {
+        match taken.get(&claim.port) {
+            None => {
+                taken.insert(claim.port, claim);
+            }
+            Some(first) => {
+                let message = format!(
+                    "port {} is claimed twice: by {} and by {}",
+                    claim.port, first.by, claim.by
+                );
+                problems.add_with_help(
+                    claim.span.clone(),
+                    message,
+                    "give one of them another port",
+                );
+            }
+        }
+    }
+}
+
+pub(super) fn base_url(text: &str) -> Result<String, &'static str> {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let host = rest.and_then(|rest| rest.split('/').next()).unwrap_or_default();
+    if host.is_empty() || text.contains([' ', '?', '#', '@']) {
+        return Err(
+            "an address that begins with https:// (or http://) and a host, without a query or a user",
+        );
+    }
+    Ok(text.trim_end_matches('/').to_owned())
+}
+
+pub(super) fn secret_name(text: &str) -> Result<String, &'static str> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let named = text.len() <= 64
+        && text.starts_with(plain)
+        && text.chars().all(|c| plain(c) || c == '-' || c == '_');
+    if named {
+        Ok(text.to_owned())
+    } else {
+        Err("the name of a secret (a-z, 0-9, `-`, `_`), never the secret itself")
+    }
+}
+
+pub(super) fn component_name(
+    reader: &Reader<'_, '_>,
+    name: &Placed<String>,
+) -> Option<ComponentName> {
+    if RESERVED_NAMES.contains(&name.value.as_str()) || name.value.starts_with("sanctum-mlx-") {
+        let message = format!("`{}` is a component of the system itself", name.value);
+        reader.problems().add_with_help(name.span.clone(), message, "choose another name");
+        return None;
+    }
+    reader.parse_name(name)
+}
+
+/// The routes as written; without any, `model` leads to each seat in turn.
+pub(super) fn routes(
+    reader: Reader<'_, '_>,
+    seats: &BTreeMap<SeatName, Seat>,
+    providers: &BTreeMap<ProviderName, Provider>,
+    model: &str,
+) -> BTreeMap<String, Vec<Target>> {
+    let problems = reader.problems().clone();
+    let span = reader.span();
+    let lists = reader.lists();
+    let mut routes = BTreeMap::new();
+    for (name, targets) in &lists {
+        if targets.is_empty() {
+            problems.add(name.span.clone(), format!("the route `{}` leads nowhere", name.value));
+        }
+        let targets = targets.iter().filter_map(|text| target(text, seats, providers, &problems));
+        routes.insert(name.value.clone(), targets.collect());
+    }
+    if lists.is_empty() {
+        if seats.is_empty() {
+            let help = "write [route] with, for instance, council-brain = [\"PROVIDER/MODEL\"]";
+            problems.add_with_help(span, "without a local seat there must be a [route]", help);
+        }
+        routes.insert(model.to_owned(), seats.keys().cloned().map(Target::Seat).collect());
+    }
+    routes
+}
+
+fn target(
+    text: &Placed<String>,
+    seats: &BTreeMap<SeatName, Seat>,
+    providers: &BTreeMap<ProviderName, Provider>,
+    problems: &Problems,
+) -> Option<Target> {
+    let (first, rest) = text.value.split_once('/').unwrap_or((&text.value, ""));
+    if rest.is_empty() {
+        let seat = seats.keys().find(|seat| seat.as_str() == first);
+        if let Some(seat) = seat {
+            return Some(Target::Seat(seat.clone()));
+        }
+    } else if let Some(provider) = providers.keys().find(|provider| provider.as_str() == first) {
+        return Some(Target::Provider(provider.clone(), rest.to_owned()));
+    }
+    let known =
+        seats.keys().map(SeatName::as_str).chain(providers.keys().map(ProviderName::as_str));
+    let mut help = suggestion(first, known);
+    if help.is_empty() {
+        "a target is the name of a [seat.NAME], or PROVIDER/MODEL of a [provider.NAME]"
+            .clone_into(&mut help);
+    }
+    problems.add_with_help(
+        text.span.clone(),
+        format!("there is no seat or provider `{first}`"),
+        help,
+    );
+    None
+}
+
+pub(super) fn model(
+    model: &Placed<String>,
+    routes: &BTreeMap<String, Vec<Target>>,
+    problems: &Problems,
+) {
+    if !routes.contains_key(&model.value) {
+        let mut help = suggestion(&model.value, routes.keys().map(String::as_str));
+        if help.is_empty() {
+            help = format!("known: {}", routes.keys().cloned().collect::<Vec<_>>().join(", "));
+        }
+        let message =
+            format!("`openclaw.model` is `{}`, and no [route] has that name", model.value);
+        problems.add_with_help(model.span.clone(), message, help);
+    }
+}
+
+/// Every need exists, and nothing needs itself, however indirectly.
+pub(super) fn needs(
+    components: &BTreeMap<ComponentName, Declared>,
+    seats: &BTreeMap<SeatName, Seat>,
+    places: &Places,
+    problems: &Problems,
+) {
+    let seats: Vec<_> = seats.keys().map(Manifest::seat_component).collect();
+    let ours = RESERVED_NAMES.into_iter().filter(|name| *name != "sanctum-mlx");
+    let known: BTreeSet<&str> =
+        components.keys().chain(&seats).map(ComponentName::as_str).chain(ours).collect();
+    for (by, need) in &places.needs {
+        if !known.contains(need.value.as_str()) {
+            let message = format!("`{by}` needs `{}`, which does not exist", need.value);
+            let help = suggestion(&need.value, known.iter().copied());
+            problems.add_with_help(need.span.clone(), message, help);
+        } else if reaches(components, &need.value, by) {
+            let message = format!("`{by}` needs `{}`, which needs `{by}`", need.value);
+            problems.add_with_help(need.span.clone(), message, "one of the two must start first");
+        }
+    }
+}
+
+/// Whether `from` needs `to`, itself or through others. What the system itself needs is known to
+/// be free of cycles and never leads to a declared component.
+fn reaches(components: &BTreeMap<ComponentName, Declared>, from: &str, to: &str) -> bool {
+    let (mut seen, mut todo) = (BTreeSet::new(), vec![from]);
+    while let Some(name) = todo.pop() {
+        if name == to {
+            return true;
+        }
+        if seen.insert(name) {
+            let found = components.iter().find(|(other, _)| other.as_str() == name);
+            let needs = found.map(|(_, declared)| declared.needs.as_slice()).unwrap_or_default();
+            todo.extend(needs.iter().map(ComponentName::as_str));
+        }
+    }
+    false
+}

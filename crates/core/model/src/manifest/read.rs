@@ -1,0 +1,268 @@
+//! From text to a manifest: which keys there are and what they mean.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use toml::de::DeTable;
+
+use super::check::{self, Claim, Places};
+use super::problem::Problem;
+use super::reader::{Placed, Problems, Reader};
+use super::{
+    AcceleratorChoice, Declared, Driver, Guest, Manifest, OpenClaw, Provider, Proxyd, Seat,
+    ToolProfile,
+};
+use crate::{
+    ByteSize, Command, ComponentName, HttpTarget, Probe, ProviderName, SeatName, parse_duration,
+};
+
+/// What the guest is given unless told otherwise.
+const GUEST_MEMORY_DEFAULT: ByteSize = ByteSize::gibibytes(3);
+/// Below this OpenClaw does not fit beside its system.
+const GUEST_MEMORY_MIN: ByteSize = ByteSize::gibibytes(2);
+/// The model of the seat that an empty manifest has.
+const MODEL_DEFAULT: &str = "smollm2-135m-instruct";
+/// The longest time a component may be given to start or stop.
+const WAIT_MAX: Duration = Duration::from_hours(1);
+
+/// Reads what can be read, and lists everything that is wrong.
+pub(super) fn read(text: &str) -> (Option<Manifest>, Vec<Problem>) {
+    let problems = Problems::default();
+    let (table, errors) = DeTable::parse_recoverable(text);
+    for error in &errors {
+        problems.add(error.span().unwrap_or(0..0), error.message());
+    }
+    if !errors.is_empty() {
+        return (None, problems.take());
+    }
+    let mut root = Reader::root(&table, problems.clone());
+    let mut places = Places::default();
+    let guest = guest(root.table("guest"), &mut places);
+    let (openclaw, model) = openclaw(root.table("openclaw"), &mut places);
+    let proxyd = proxyd(root.table("proxyd"), &mut places);
+    let mut seats = seats(&mut root, &mut places);
+    let providers = providers(&mut root);
+    let route = root.table("route");
+    if seats.is_empty() && providers.is_empty() {
+        seats.insert(
+            check::name("general"),
+            Seat { model: MODEL_DEFAULT.to_owned(), ..seat_default() },
+        );
+        places.claims.push(Claim::new(1337, "seat.general", 0..0));
+    }
+    let routes = check::routes(route, &seats, &providers, &openclaw.model);
+    let components = components(&mut root, &mut places);
+    root.finish();
+    check::model(&model, &routes, &problems);
+    check::ports(&places, &problems);
+    check::needs(&components, &seats, &places, &problems);
+    let manifest = Manifest { guest, openclaw, proxyd, seats, providers, routes, components };
+    (Some(manifest), problems.take())
+}
+
+fn guest(mut reader: Reader<'_, '_>, places: &mut Places) -> Guest {
+    let drivers = [("auto", Driver::Auto), ("qemu", Driver::Qemu), ("lima", Driver::Lima)];
+    let accelerators = [
+        ("auto", AcceleratorChoice::Auto),
+        ("kvm", AcceleratorChoice::Kvm),
+        ("tcg", AcceleratorChoice::Tcg),
+    ];
+    let ssh_port = reader.port("ssh_port", 1922);
+    places.claims.push(Claim::new(ssh_port.value, "guest.ssh_port", ssh_port.span));
+    let guest = Guest {
+        driver: reader.choice("driver", Driver::Auto, &drivers),
+        accelerator: reader.choice("accelerator", AcceleratorChoice::Auto, &accelerators),
+        cpus: reader.number("cpus", 2, 1, 64).value,
+        memory: reader.parsed("memory", GUEST_MEMORY_DEFAULT, guest_memory),
+        ssh_port: ssh_port.value,
+    };
+    reader.finish();
+    guest
+}
+
+fn guest_memory(text: &str) -> Result<ByteSize, String> {
+    let memory = ByteSize::parse(text).map_err(|error| error.to_string())?;
+    if memory < GUEST_MEMORY_MIN {
+        return Err(format!("{memory} is too little: OpenClaw needs {GUEST_MEMORY_MIN} at least"));
+    }
+    Ok(memory)
+}
+
+fn openclaw(mut reader: Reader<'_, '_>, places: &mut Places) -> (OpenClaw, Placed<String>) {
+    let profiles = [("minimal", ToolProfile::Minimal), ("full", ToolProfile::Full)];
+    let port = reader.port("port", 1977);
+    places.claims.push(Claim::new(port.value, "openclaw.port", port.span));
+    let model = reader
+        .text("model")
+        .unwrap_or_else(|| Placed { value: "council-brain".to_owned(), span: reader.span() });
+    let openclaw = OpenClaw {
+        port: port.value,
+        model: model.value.clone(),
+        tools: reader.choice("tools", ToolProfile::Minimal, &profiles),
+    };
+    reader.finish();
+    (openclaw, model)
+}
+
+fn proxyd(mut reader: Reader<'_, '_>, places: &mut Places) -> Proxyd {
+    let port = reader.port("port", 4040);
+    places.claims.push(Claim::new(port.value, "proxyd.port", port.span));
+    reader.finish();
+    Proxyd { port: port.value }
+}
+
+fn seat_default() -> Seat {
+    Seat { model: String::new(), port: 1337, context: 8192, threads: 0, temperature_milli: 700 }
+}
+
+fn seats(root: &mut Reader<'_, '_>, places: &mut Places) -> BTreeMap<SeatName, Seat> {
+    let mut seats = BTreeMap::new();
+    for (name, mut reader) in root.tables("seat") {
+        let default = seat_default();
+        let port = if name.value == "general" { 1337 } else { 0 };
+        let port = reader.port("port", port);
+        let model = reader.text("model");
+        if port.value == 0 {
+            reader
+                .missing("port", "a seat other than `general` has no port of its own: choose one");
+        }
+        if model.is_none() {
+            reader
+                .missing("model", "name a model of the store, as `sanctum model list` shows them");
+        }
+        let seat = Seat {
+            model: model.map(|model| model.value).unwrap_or_default(),
+            port: port.value,
+            context: reader.number("context", default.context, 512, 1 << 20).value,
+            threads: reader.number("threads", 0, 0, 512).value,
+            temperature_milli: reader.thousandths("temperature", default.temperature_milli, 2000),
+        };
+        places.claims.push(Claim::new(seat.port, format!("seat.{}.port", name.value), port.span));
+        let parsed = reader.parse_name(&name);
+        if name.value.len() > check::SEAT_NAME_LENGTH_MAX {
+            let message =
+                format!("a seat's name has at most {} characters", check::SEAT_NAME_LENGTH_MAX);
+            reader.problems().add(name.span, message);
+        } else if let Some(parsed) = parsed {
+            seats.insert(parsed, seat);
+        }
+        reader.finish();
+    }
+    seats
+}
+
+fn providers(root: &mut Reader<'_, '_>) -> BTreeMap<ProviderName, Provider> {
+    let mut providers = BTreeMap::new();
+    for (name, mut reader) in root.tables("provider") {
+        let base_url = reader.parsed("base_url", String::new(), check::base_url);
+        let key = reader.parsed("key", String::new(), check::secret_name);
+        if base_url.is_empty() {
+            reader.missing(
+                "base_url",
+                "the address up to and with /v1, as \"https://openrouter.ai/api/v1\"",
+            );
+        }
+        if key.is_empty() {
+            reader.missing(
+                "key",
+                "the name of a file in the secrets directory, never the key itself",
+            );
+        }
+        if let Some(parsed) = reader.parse_name(&name) {
+            providers.insert(parsed, Provider { base_url, key });
+        }
+        reader.finish();
+    }
+    providers
+}
+
+fn components(root: &mut Reader<'_, '_>, places: &mut Places) -> BTreeMap<ComponentName, Declared> {
+    let mut components = BTreeMap::new();
+    for (name, mut reader) in root.tables("component") {
+        let port = reader.port("port", 0);
+        if port.value != 0 {
+            places.claims.push(Claim::new(
+                port.value,
+                format!("component.{}.port", name.value),
+                port.span,
+            ));
+        }
+        let declared = declared(&mut reader, port.value, &name, places);
+        if let (Some(parsed), Some(declared)) = (check::component_name(&reader, &name), declared) {
+            components.insert(parsed, declared);
+        }
+        reader.finish();
+    }
+    components
+}
+
+fn declared(
+    reader: &mut Reader<'_, '_>,
+    port: u16,
+    name: &Placed<String>,
+    places: &mut Places,
+) -> Option<Declared> {
+    let program = reader.text("program");
+    let mut command = Command::new(program.as_ref().map_or("", |program| &program.value))
+        .arguments(reader.texts("arguments").into_iter().map(|argument| argument.value));
+    for (variable, value) in reader.table("environment").pairs() {
+        command = command.variable(variable.value, value.value);
+    }
+    let mut needs = Vec::new();
+    for need in reader.texts("needs") {
+        if let Some(parsed) = reader.parse_name::<ComponentName, _>(&need) {
+            places.needs.push((name.value.clone(), need));
+            needs.push(parsed);
+        }
+    }
+    let probe = probe(reader.table("ready"), port);
+    let start_max = reader.parsed("start_max", Duration::from_mins(1), wait);
+    let stop_max = reader.parsed("stop_max", Duration::from_secs(10), wait);
+    let memory_peak = reader.parsed("memory_peak", ByteSize::from_bytes(0), ByteSize::parse);
+    if program.is_none() {
+        reader.missing("program", "the path of a program, or its name on PATH");
+        return None;
+    }
+    Some(Declared { command, needs, port, probe, start_max, stop_max, memory_peak })
+}
+
+fn probe(mut reader: Reader<'_, '_>, port: u16) -> Probe {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let span = reader.span();
+    let (http, body) = (reader.text("http"), reader.text("body"));
+    let (banner, exec) = (reader.text("banner"), reader.texts("exec"));
+    let given =
+        usize::from(http.is_some()) + usize::from(banner.is_some()) + usize::from(!exec.is_empty());
+    if given > 1 {
+        reader
+            .problems()
+            .add(span.clone(), "a component has one probe: `http`, `banner` or `exec`");
+    }
+    if (http.is_some() || banner.is_some()) && port == 0 {
+        reader.problems().add(span, "a probe of a port needs `port` beside it in the component");
+    }
+    reader.finish();
+    if let Some(path) = http {
+        return Probe::Http {
+            target: HttpTarget::Tcp(address),
+            host: address.to_string(),
+            path: path.value,
+            body: body.map(|body| body.value).unwrap_or_default(),
+        };
+    }
+    if let Some(banner) = banner {
+        return Probe::Tcp { address, banner: banner.value };
+    }
+    let mut words = exec.into_iter().map(|word| word.value);
+    match words.next() {
+        Some(program) => Probe::Exec(Command::new(program).arguments(words)),
+        None if port != 0 => Probe::Tcp { address, banner: String::new() },
+        None => Probe::Alive,
+    }
+}
+
+fn wait(text: &str) -> Result<Duration, String> {
+    let wait = parse_duration(text).map_err(|error| error.to_string())?;
+    if wait > WAIT_MAX { Err("at most 1h".to_owned()) } else { Ok(wait) }
+}

@@ -1,0 +1,371 @@
+//! Reads one table key by key, collects what is wrong, and knows at the end what nobody asked for.
+
+use std::cell::RefCell;
+use std::ops::Range;
+use std::rc::Rc;
+use std::str::FromStr;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::Problem;
+
+/// Names closer than this are offered as "did you mean".
+const SIMILARITY_MIN: f64 = 0.75;
+
+/// The problems found so far, shared by all readers of one text.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Problems(Rc<RefCell<Vec<Problem>>>);
+
+impl Problems {
+    pub(super) fn add(&self, span: Range<usize>, message: impl Into<String>) {
+        self.add_with_help(span, message, "");
+    }
+
+    pub(super) fn add_with_help(
+        &self,
+        span: Range<usize>,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        let problem = Problem { span, message: message.into(), help: help.into() };
+        self.0.borrow_mut().push(problem);
+    }
+
+    pub(super) fn take(&self) -> Vec<Problem> {
+        self.0.take()
+    }
+}
+
+/// A value with its place, so that a later check can point at it.
+#[derive(Clone, Debug)]
+pub(super) struct Placed<T> {
+    pub(super) value: T,
+    pub(super) span: Range<usize>,
+}
+
+/// One table being read.
+#[derive(Debug)]
+pub(super) struct Reader<'t, 'i> {
+    table: Option<&'t DeTable<'i>>,
+    span: Range<usize>,
+    path: String,
+    known: Vec<&'static str>,
+    problems: Problems,
+}
+
+impl<'t, 'i> Reader<'t, 'i> {
+    pub(super) fn root(table: &'t Spanned<DeTable<'i>>, problems: Problems) -> Self {
+        let path = String::new();
+        Self { table: Some(table.get_ref()), span: 0..0, path, known: Vec::new(), problems }
+    }
+
+    /// The place of the table itself.
+    pub(super) fn span(&self) -> Range<usize> {
+        self.span.clone()
+    }
+
+    pub(super) fn problems(&self) -> &Problems {
+        &self.problems
+    }
+
+    fn get(&mut self, key: &'static str) -> Option<&'t Spanned<DeValue<'i>>> {
+        self.known.push(key);
+        self.table?.get(key)
+    }
+
+    fn name(&self, key: &str) -> String {
+        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+    }
+
+    fn mistyped(&self, key: &str, value: &Spanned<DeValue<'i>>, wanted: &str) {
+        let found = value.get_ref().type_str();
+        let message = format!("`{}` must be {wanted}, not {found}", self.name(key));
+        self.problems.add(value.span(), message);
+    }
+
+    /// The table below `key`, or an empty one.
+    pub(super) fn table(&mut self, key: &'static str) -> Reader<'t, 'i> {
+        let path = self.name(key);
+        let (mut table, mut span) = (None, self.span.clone());
+        if let Some(value) = self.get(key) {
+            span = value.span();
+            match value.get_ref().as_table() {
+                Some(found) => table = Some(found),
+                None => self.mistyped(key, value, "a table"),
+            }
+        }
+        Reader { table, span, path, known: Vec::new(), problems: self.problems.clone() }
+    }
+
+    /// Every entry of the table below `key`, each as a table of its own with its name.
+    pub(super) fn tables(&mut self, key: &'static str) -> Vec<(Placed<String>, Reader<'t, 'i>)> {
+        let outer = self.table(key);
+        let Some(table) = outer.table else { return Vec::new() };
+        let mut found = Vec::new();
+        for (name, value) in table {
+            let placed = Placed { value: name.get_ref().to_string(), span: name.span() };
+            let path = outer.name(name.get_ref());
+            let Some(inner) = value.get_ref().as_table() else {
+                outer.mistyped(name.get_ref(), value, "a table");
+                continue;
+            };
+            let reader = Reader {
+                table: Some(inner),
+                span: name.span(),
+                path,
+                known: Vec::new(),
+                problems: self.problems.clone(),
+            };
+            found.push((placed, reader));
+        }
+        found
+    }
+
+    /// Every entry of this table as a name and a list of texts; nothing is unknown here.
+    pub(super) fn lists(self) -> Vec<(Placed<String>, Vec<Placed<String>>)> {
+        let Some(table) = self.table else { return Vec::new() };
+        let mut found = Vec::new();
+        for (name, value) in table {
+            let placed = Placed { value: name.get_ref().to_string(), span: name.span() };
+            found.push((placed, self.texts_of(name.get_ref(), value)));
+        }
+        found
+    }
+
+    /// Every entry of this table as a name and a text; nothing is unknown here.
+    pub(super) fn pairs(self) -> Vec<(Placed<String>, Placed<String>)> {
+        let Some(table) = self.table else { return Vec::new() };
+        let mut found = Vec::new();
+        for (name, value) in table {
+            let key = Placed { value: name.get_ref().to_string(), span: name.span() };
+            match value.get_ref().as_str() {
+                Some(text) => {
+                    found.push((key, Placed { value: text.to_owned(), span: value.span() }))
+                }
+                None => self.mistyped(name.get_ref(), value, "a text"),
+            }
+        }
+        found
+    }
+
+    pub(super) fn text(&mut self, key: &'static str) -> Option<Placed<String>> {
+        let value = self.get(key)?;
+        match value.get_ref().as_str() {
+            Some(text) => Some(Placed { value: text.to_owned(), span: value.span() }),
+            None => {
+                self.mistyped(key, value, "a text");
+                None
+            }
+        }
+    }
+
+    pub(super) fn texts(&mut self, key: &'static str) -> Vec<Placed<String>> {
+        match self.get(key) {
+            Some(value) => self.texts_of(key, value),
+            None => Vec::new(),
+        }
+    }
+
+    fn texts_of(&self, key: &str, value: &Spanned<DeValue<'i>>) -> Vec<Placed<String>> {
+        let Some(array) = value.get_ref().as_array() else {
+            self.mistyped(key, value, "a list of texts");
+            return Vec::new();
+        };
+        let mut texts = Vec::new();
+        for item in array {
+            match item.get_ref().as_str() {
+                Some(text) => texts.push(Placed { value: text.to_owned(), span: item.span() }),
+                None => self.mistyped(key, item, "a list of texts"),
+            }
+        }
+        texts
+    }
+
+    /// A text that `parse` understands, or `default`.
+    pub(super) fn parsed<T, E: std::fmt::Display>(
+        &mut self,
+        key: &'static str,
+        default: T,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> T {
+        let Some(text) = self.text(key) else { return default };
+        match parse(&text.value) {
+            Ok(value) => value,
+            Err(error) => {
+                self.problems.add(text.span, format!("`{}`: {error}", self.name(key)));
+                default
+            }
+        }
+    }
+
+    /// One of a few words, or `default`.
+    pub(super) fn choice<T: Copy>(
+        &mut self,
+        key: &'static str,
+        default: T,
+        choices: &[(&str, T)],
+    ) -> T {
+        let Some(text) = self.text(key) else { return default };
+        if let Some((_, value)) = choices.iter().find(|(word, _)| *word == text.value) {
+            return *value;
+        }
+        let words: Vec<_> = choices.iter().map(|(word, _)| format!("\"{word}\"")).collect();
+        let message =
+            format!("`{}` is one of {}, not \"{}\"", self.name(key), words.join(", "), text.value);
+        let help = suggestion(&text.value, choices.iter().map(|(word, _)| *word));
+        self.problems.add_with_help(text.span, message, help);
+        default
+    }
+
+    /// A whole number within bounds, or `default`.
+    pub(super) fn number(
+        &mut self,
+        key: &'static str,
+        default: u32,
+        min: u32,
+        max: u32,
+    ) -> Placed<u32> {
+        let Some(value) = self.get(key) else {
+            return Placed { value: default, span: self.span() };
+        };
+        let span = value.span();
+        let Some(integer) = value.get_ref().as_integer() else {
+            self.mistyped(key, value, "a whole number");
+            return Placed { value: default, span };
+        };
+        let number = i64::from_str_radix(integer.as_str(), integer.radix())
+            .ok()
+            .and_then(|number| u32::try_from(number).ok())
+            .filter(|number| (min..=max).contains(number));
+        if number.is_none() {
+            let message = format!(
+                "`{}` must be from {min} to {max}, not {}",
+                self.name(key),
+                integer.as_str()
+            );
+            self.problems.add(span.clone(), message);
+        }
+        Placed { value: number.unwrap_or(default), span }
+    }
+
+    /// A TCP port, or `default`.
+    pub(super) fn port(&mut self, key: &'static str, default: u16) -> Placed<u16> {
+        let found = self.number(key, u32::from(default), u32::from(default.min(1)), 65535);
+        Placed { value: u16::try_from(found.value).unwrap_or(default), span: found.span }
+    }
+
+    /// A number with at most three decimals within bounds, in thousandths, or `default`.
+    pub(super) fn thousandths(&mut self, key: &'static str, default: u32, max: u32) -> u32 {
+        let Some(value) = self.get(key) else { return default };
+        let written = match value.get_ref() {
+            DeValue::Float(float) => float.as_str(),
+            DeValue::Integer(integer) if integer.radix() == 10 => integer.as_str(),
+            _ => {
+                self.mistyped(key, value, "a number");
+                return default;
+            }
+        };
+        match thousandths(written).filter(|number| *number <= max) {
+            Some(number) => number,
+            None => {
+                let message = format!(
+                    "`{}` must be from 0 to {} with at most three decimals, not {written}",
+                    self.name(key),
+                    f64::from(max) / 1000.0
+                );
+                self.problems.add(value.span(), message);
+                default
+            }
+        }
+    }
+
+    /// A required name, as the type says.
+    pub(super) fn parse_name<T: FromStr<Err = E>, E: std::fmt::Display>(
+        &self,
+        text: &Placed<String>,
+    ) -> Option<T> {
+        match text.value.parse() {
+            Ok(name) => Some(name),
+            Err(error) => {
+                self.problems.add(text.span.clone(), error.to_string());
+                None
+            }
+        }
+    }
+
+    /// Reports that `key` must be there.
+    pub(super) fn missing(&self, key: &str, help: &str) {
+        let message = format!("`{}` is missing", self.name(key));
+        self.problems.add_with_help(self.span(), message, help);
+    }
+
+    /// Reports every key that was not asked for.
+    pub(super) fn finish(self) {
+        let Some(table) = self.table else { return };
+        for (key, _) in table {
+            let name: &str = key.get_ref();
+            if !self.known.contains(&name) {
+                let place = if self.path.is_empty() {
+                    "at the top level".to_owned()
+                } else {
+                    format!("in [{}]", self.path)
+                };
+                let mut help = suggestion(name, self.known.iter().copied());
+                if help.is_empty() {
+                    help = format!("known here: {}", self.known.join(", "));
+                }
+                self.problems.add_with_help(
+                    key.span(),
+                    format!("unknown key `{name}` {place}"),
+                    help,
+                );
+            }
+        }
+    }
+}
+
+/// "did you mean", if one of the known words is close enough.
+pub(super) fn suggestion<'w>(written: &str, known: impl Iterator<Item = &'w str>) -> String {
+    known
+        .map(|word| (strsim::jaro_winkler(written, word), word))
+        .filter(|(likeness, _)| *likeness >= SIMILARITY_MIN)
+        .max_by(|(one, _), (other, _)| one.total_cmp(other))
+        .map(|(_, word)| format!("did you mean `{word}`?"))
+        .unwrap_or_default()
+}
+
+fn thousandths(written: &str) -> Option<u32> {
+    let (whole, fraction) = written.split_once('.').unwrap_or((written, ""));
+    let digits = |text: &str| text.chars().all(|c| c.is_ascii_digit());
+    if !digits(whole) || !digits(fraction) || fraction.len() > 3 {
+        return None;
+    }
+    let fraction: u32 = format!("{fraction:0<3}").parse().ok()?;
+    whole.parse::<u32>().ok()?.checked_mul(1000)?.checked_add(fraction)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decimals_become_thousandths_exactly() {
+        for (written, expected) in [
+            ("0", Some(0)),
+            ("0.7", Some(700)),
+            ("1.25", Some(1250)),
+            ("0.0001", None),
+            ("-1", None),
+            ("1e3", None),
+        ] {
+            assert_eq!(thousandths(written), expected, "{written}");
+        }
+    }
+
+    #[test]
+    fn a_close_word_is_offered_and_a_far_one_is_not() {
+        assert_eq!(suggestion("memmory", ["memory", "cpus"].into_iter()), "did you mean `memory`?");
+        assert_eq!(suggestion("xyz", ["memory", "cpus"].into_iter()), "");
+    }
+}
