@@ -70,7 +70,7 @@ impl fmt::Display for ByteSize {
         let largest = UNITS.iter().rev().find(|(_, factor)| self.0 >= *factor);
         match largest {
             None => write!(formatter, "{} B", self.0),
-            Some((unit, factor)) if self.0 % factor == 0 => {
+            Some((unit, factor)) if self.0.is_multiple_of(*factor) => {
                 write!(formatter, "{} {unit}", self.0 / factor)
             }
             Some((unit, factor)) => {

@@ -1,3 +1,5 @@
 //! Decisions: what to do next, given what is wanted and what was seen.
 #![cfg_attr(not(test), no_std)]
 extern crate alloc;
+
+pub mod supervise;

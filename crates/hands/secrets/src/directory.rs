@@ -194,7 +194,8 @@ fn read_private(file: File, path: PathBuf) -> Result<Secret<String>, SecretError
 fn mint() -> io::Result<Secret<String>> {
     let mut bytes = [0; MINTED_BYTES];
     File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(Secret::new(bytes.iter().map(|byte| format!("{byte:02x}")).collect()))
+    let digits = |byte: u8| [byte >> 4, byte & 15].map(|half| char::from_digit(half.into(), 16));
+    Ok(Secret::new(bytes.into_iter().flat_map(digits).flatten().collect()))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::str::FromStr;
 
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeFloat, DeInteger, DeTable, DeValue};
 
 use super::Problem;
 
@@ -139,11 +139,10 @@ impl<'t, 'i> Reader<'t, 'i> {
         let mut found = Vec::new();
         for (name, value) in table {
             let key = Placed { value: name.get_ref().to_string(), span: name.span() };
-            match value.get_ref().as_str() {
-                Some(text) => {
-                    found.push((key, Placed { value: text.to_owned(), span: value.span() }))
-                }
-                None => self.mistyped(name.get_ref(), value, "a text"),
+            if let Some(text) = value.get_ref().as_str() {
+                found.push((key, Placed { value: text.to_owned(), span: value.span() }));
+            } else {
+                self.mistyped(name.get_ref(), value, "a text");
             }
         }
         found
@@ -151,13 +150,11 @@ impl<'t, 'i> Reader<'t, 'i> {
 
     pub(super) fn text(&mut self, key: &'static str) -> Option<Placed<String>> {
         let value = self.get(key)?;
-        match value.get_ref().as_str() {
-            Some(text) => Some(Placed { value: text.to_owned(), span: value.span() }),
-            None => {
-                self.mistyped(key, value, "a text");
-                None
-            }
-        }
+        let Some(text) = value.get_ref().as_str() else {
+            self.mistyped(key, value, "a text");
+            return None;
+        };
+        Some(Placed { value: text.to_owned(), span: value.span() })
     }
 
     pub(super) fn texts(&mut self, key: &'static str) -> Vec<Placed<String>> {
@@ -258,26 +255,21 @@ impl<'t, 'i> Reader<'t, 'i> {
     /// A number with at most three decimals within bounds, in thousandths, or `default`.
     pub(super) fn thousandths(&mut self, key: &'static str, default: u32, max: u32) -> u32 {
         let Some(value) = self.get(key) else { return default };
-        let written = match value.get_ref() {
-            DeValue::Float(float) => float.as_str(),
-            DeValue::Integer(integer) if integer.radix() == 10 => integer.as_str(),
-            _ => {
-                self.mistyped(key, value, "a number");
-                return default;
-            }
+        let float = value.get_ref().as_float().map(DeFloat::as_str);
+        let integer = value.get_ref().as_integer().map(DeInteger::as_str);
+        let Some(written) = float.or(integer) else {
+            self.mistyped(key, value, "a number");
+            return default;
         };
-        match thousandths(written).filter(|number| *number <= max) {
-            Some(number) => number,
-            None => {
-                let message = format!(
-                    "`{}` must be from 0 to {} with at most three decimals, not {written}",
-                    self.name(key),
-                    f64::from(max) / 1000.0
-                );
-                self.problems.add(value.span(), message);
-                default
-            }
-        }
+        thousandths(written).filter(|number| *number <= max).unwrap_or_else(|| {
+            let message = format!(
+                "`{}` must be from 0 to {} with at most three decimals, not {written}",
+                self.name(key),
+                f64::from(max) / 1000.0
+            );
+            self.problems.add(value.span(), message);
+            default
+        })
     }
 
     /// A required name, as the type says.

@@ -1,0 +1,11 @@
+//! Supervision: the life of one component, and of all of them together.
+//!
+//! [`Phase`] is one component's state machine; [`Fleet`] adds what they need of one another:
+//! nothing starts before its needs are ready, and nothing stops before what needs it. Neither
+//! knows a process, a file or a clock; `castellan` carries the effects out.
+
+mod fleet;
+mod phase;
+
+pub use fleet::{Fleet, Member, Order};
+pub use phase::{Effect, Event, Needs, Patience, Phase, Seen};
