@@ -2,4 +2,9 @@
 #![cfg_attr(not(test), no_std)]
 extern crate alloc;
 
+pub mod guest;
+mod layout;
+pub mod stack;
 pub mod supervise;
+
+pub use layout::Layout;

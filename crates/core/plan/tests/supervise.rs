@@ -1,5 +1,6 @@
 //! The promises of supervision, held against any story that may be told.
 
+#![expect(clippy::unwrap_used, reason = "a test panics where it cannot go on")]
 use std::collections::BTreeSet;
 use std::time::Duration;
 

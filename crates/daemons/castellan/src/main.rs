@@ -1,3 +1,44 @@
-//! Placeholder while the workspace is laid out.
+//! `castellan`, the supervisor. Started by `sanctum up`; see `docs/castellan.md`.
 
-fn main() {}
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use castellan::Config;
+use clap::Parser;
+use sanctum_model::ErrorChain;
+
+/// Keeps the components of a manifest up, in order, and says what is true of them.
+///
+/// Exit codes: 0 stopped as told, 1 failed, 69 another castellan keeps this state directory,
+/// 78 the manifest cannot be used.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    /// The state directory.
+    #[arg(long, env = "SANCTUM_HOME", value_name = "DIRECTORY")]
+    home: PathBuf,
+    /// The cache directory, where guest images are.
+    #[arg(long, env = "SANCTUM_CACHE", value_name = "DIRECTORY")]
+    cache: PathBuf,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    sanctum_daemon::init_tracing();
+    let programs =
+        std::env::current_exe().ok().and_then(|program| program.parent().map(PathBuf::from));
+    let config = match Config::new(&arguments.home, &arguments.cache, programs.as_deref()) {
+        Ok(config) => config,
+        Err(error) => {
+            tracing::error!(error = %ErrorChain(&error), "cannot start");
+            return ExitCode::from(error.exit_code());
+        }
+    };
+    match castellan::run(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error = %ErrorChain(&error), "castellan failed");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}

@@ -10,7 +10,9 @@ use http::header::{HOST, ORIGIN};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// `Host` is missing or names another than this loopback server.
-    #[error("the Host header does not name this loopback server: use 127.0.0.1, localhost or [::1] and its port")]
+    #[error(
+        "the Host header does not name this loopback server: use 127.0.0.1, localhost or [::1] and its port"
+    )]
     Host,
     /// `Origin` is present: the request comes from a web page.
     #[error("requests from web pages are not answered here")]
@@ -47,7 +49,9 @@ mod tests {
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
         pairs
             .iter()
-            .map(|(name, value)| (name.parse::<http::HeaderName>().unwrap(), value.parse().unwrap()))
+            .map(|(name, value)| {
+                (name.parse::<http::HeaderName>().unwrap(), value.parse().unwrap())
+            })
             .collect()
     }
 
@@ -61,7 +65,9 @@ mod tests {
 
     #[test]
     fn a_name_that_only_resolves_to_loopback_is_refused() {
-        for host in ["evil.example:4040", "127.evil.com:4040", "127.0.0.1", "127.0.0.1:1", "", "[::1]"] {
+        for host in
+            ["evil.example:4040", "127.evil.com:4040", "127.0.0.1", "127.0.0.1:1", "", "[::1]"]
+        {
             let seen = check_loopback_caller(&headers(&[("host", host)]), 4040);
             assert_eq!(seen, Err(Refusal::Host), "{host}");
         }

@@ -30,6 +30,21 @@ impl Shutdown {
         self.token.cancel();
     }
 
+    /// Waits for SIGTERM or SIGINT. Cancel safe.
+    ///
+    /// # Errors
+    ///
+    /// When the signals cannot be listened to.
+    pub async fn signalled() -> io::Result<()> {
+        let mut term = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        Ok(())
+    }
+
     /// Waits for SIGTERM, SIGINT or [`Shutdown::begin`], tells every task to finish, and gives
     /// them `grace`. A signal during the grace ends the wait at once.
     ///
@@ -37,13 +52,16 @@ impl Shutdown {
     ///
     /// When the signals cannot be listened to.
     pub async fn on_signal(self, grace: Duration) -> io::Result<()> {
-        let mut term = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
         tokio::select! {
-            _ = term.recv() => {}
-            _ = interrupt.recv() => {}
+            heard = Self::signalled() => heard?,
             () = self.token.cancelled() => {}
         }
+        self.drain(grace).await;
+        Ok(())
+    }
+
+    /// Tells every task to finish and gives them `grace`. A signal ends the wait at once.
+    pub async fn drain(self, grace: Duration) {
         self.token.cancel();
         self.tasks.close();
         tokio::select! {
@@ -51,9 +69,7 @@ impl Shutdown {
             () = tokio::time::sleep(grace) => {
                 tracing::warn!(left = self.tasks.len(), "grace period over, leaving tasks behind");
             }
-            _ = term.recv() => tracing::warn!("told twice, leaving at once"),
-            _ = interrupt.recv() => tracing::warn!("told twice, leaving at once"),
+            Ok(()) = Self::signalled() => tracing::warn!("told twice, leaving at once"),
         }
-        Ok(())
     }
 }

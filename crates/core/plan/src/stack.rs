@@ -1,0 +1,26 @@
+//! From the manifest to the components castellan keeps: which programs, with which arguments,
+//! after what, and how one sees that each works.
+
+mod component;
+mod render;
+
+use alloc::vec::Vec;
+
+use sanctum_model::{Component, Manifest};
+
+use crate::Layout;
+
+pub use component::agent_context_tokens;
+pub use render::{CALLER_SECRET, GATEWAY_SECRET, seat_secret};
+
+/// Every component of a manifest: the system's own, then the user's.
+pub fn components(manifest: &Manifest, layout: &Layout) -> Vec<Component> {
+    let mut components: Vec<Component> =
+        manifest.seats().iter().map(|(name, seat)| component::seat(name, seat, layout)).collect();
+    components.push(component::proxyd(manifest, layout));
+    components.push(component::guest(manifest, layout));
+    components.push(component::umbilical(manifest, layout));
+    components.push(component::openclaw(manifest, layout));
+    components.extend(manifest.components().iter().map(|(name, it)| component::declared(name, it)));
+    components
+}

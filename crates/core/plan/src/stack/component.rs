@@ -1,0 +1,318 @@
+//! One function for each kind of component.
+
+use alloc::borrow::ToOwned as _;
+use alloc::format;
+use alloc::string::ToString as _;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::net::{Ipv4Addr, SocketAddr};
+use core::time::Duration;
+
+use sanctum_model::manifest::{AcceleratorChoice, Declared, Seat, Target, ToolProfile};
+use sanctum_model::{
+    Command, Component, ComponentName, HttpTarget, Manifest, Plane, PortClaim, Probe, Readiness,
+    RenderedFile, Restart, SeatName,
+};
+
+use super::render;
+use crate::Layout;
+use crate::guest::{self, GATEWAY_PORT, Umbilical};
+
+/// The context of a provider's model is not known here; no model in use has less.
+const PROVIDER_CONTEXT_TOKENS: u32 = 131_072;
+/// What QEMU takes beside the guest's own memory, measured at 0.4 GiB.
+const EMULATOR_BYTES: u64 = 512 << 20;
+/// What the agent's answer may have of its context at most.
+const ANSWER_TOKENS_MAX: u32 = 1024;
+
+/// A local model, behind the program that serves it.
+pub(super) fn seat(name: &SeatName, seat: &Seat, layout: &Layout) -> Component {
+    let address = loopback(seat.port);
+    let temperature =
+        format!("{}.{:03}", seat.temperature_milli / 1000, seat.temperature_milli % 1000);
+    let mut command = Command::new(layout.program("sanctum-mlx"))
+        .arguments(["--listen".to_owned(), address.to_string()])
+        .arguments(["--name".to_owned(), name.to_string()])
+        .arguments(["--model".to_owned(), layout.model_file(&seat.model)])
+        .arguments(["--context".to_owned(), seat.context.to_string()])
+        .arguments(["--temperature".to_owned(), temperature])
+        .arguments([
+            "--key-file".to_owned(),
+            format!("{}/{}", layout.secrets(), render::seat_secret(name)),
+        ]);
+    if seat.threads != 0 {
+        command = command.arguments(["--threads".to_owned(), seat.threads.to_string()]);
+    }
+    Component {
+        name: Manifest::seat_component(name),
+        purpose: format!("answers with {}", seat.model),
+        plane: Plane::Host,
+        command,
+        needs: Vec::new(),
+        ports: claims(seat.port, "model seat"),
+        readiness: Readiness {
+            start_max: Duration::from_mins(5),
+            ..readiness(health(address, "\"status\":\"ok\""))
+        },
+        restart: Restart::default(),
+        stop_max: Duration::from_secs(10),
+        memory_peak_bytes: 0,
+        files: Vec::new(),
+    }
+}
+
+/// The LLM gateway.
+pub(super) fn proxyd(manifest: &Manifest, layout: &Layout) -> Component {
+    let address = loopback(manifest.proxyd().port);
+    let file = layout.config("proxyd.toml");
+    let command = Command::new(layout.program("proxyd"))
+        .arguments(["--config".to_owned(), file.clone()])
+        .arguments(["--secrets".to_owned(), layout.secrets()]);
+    Component {
+        name: name("proxyd"),
+        purpose: "decides which model answers, and keeps the keys".to_owned(),
+        plane: Plane::Host,
+        command,
+        needs: manifest.seats().keys().map(Manifest::seat_component).collect(),
+        ports: claims(manifest.proxyd().port, "LLM gateway"),
+        readiness: readiness(health(address, "\"status\":\"ok\"")),
+        restart: Restart::default(),
+        stop_max: Duration::from_secs(15),
+        memory_peak_bytes: 0,
+        files: vec![RenderedFile { path: file, text: render::proxyd(manifest) }],
+    }
+}
+
+/// The virtual machine. Its program is told everything, so that a changed manifest is a changed
+/// component.
+pub(super) fn guest(manifest: &Manifest, layout: &Layout) -> Component {
+    let (guest, openclaw) = (manifest.guest(), manifest.openclaw());
+    let accelerator = match guest.accelerator {
+        AcceleratorChoice::Auto => "auto",
+        AcceleratorChoice::Kvm => "kvm",
+        AcceleratorChoice::Tcg => "tcg",
+    };
+    let tools = match openclaw.tools {
+        ToolProfile::Minimal => "minimal",
+        ToolProfile::Full => "full",
+    };
+    let command = cli(layout)
+        .arguments(["guest", "run", "--accelerator", accelerator, "--tools", tools])
+        .arguments(["--cpus".to_owned(), guest.cpus.to_string()])
+        .arguments(["--memory-mib".to_owned(), (guest.memory.bytes() >> 20).to_string()])
+        .arguments(["--ssh-port".to_owned(), guest.ssh_port.to_string()])
+        .arguments(["--model".to_owned(), openclaw.model.clone()])
+        .arguments(["--context-tokens".to_owned(), agent_context_tokens(manifest).to_string()])
+        .arguments(["--answer-tokens-max".to_owned(), ANSWER_TOKENS_MAX.to_string()]);
+    let probe = Probe::Tcp { address: loopback(guest.ssh_port), banner: "SSH-".to_owned() };
+    Component {
+        name: name("guest"),
+        purpose: "the virtual machine that holds the agent".to_owned(),
+        plane: Plane::Host,
+        command,
+        needs: Vec::new(),
+        ports: claims(guest.ssh_port, "guest's sshd"),
+        readiness: Readiness {
+            timeout: Duration::from_secs(10),
+            start_max: Duration::from_mins(10),
+            misses_max: 6,
+            unhealthy_max: Duration::from_mins(2),
+            ..readiness(probe)
+        },
+        restart: Restart::default(),
+        stop_max: Duration::from_mins(2),
+        memory_peak_bytes: guest.memory.bytes() + EMULATOR_BYTES,
+        files: Vec::new(),
+    }
+}
+
+/// The one ssh that carries every forward. It is proven by a question that goes into the guest
+/// and comes back out of it to proxyd.
+pub(super) fn umbilical(manifest: &Manifest, layout: &Layout) -> Component {
+    let directory = layout.guest();
+    let proof_socket = format!("{directory}/proof-{GATEWAY_PORT}.sock");
+    let command = guest::umbilical(&Umbilical {
+        identity: format!("{directory}/tunnel"),
+        known_hosts: format!("{directory}/known_hosts"),
+        proof_socket: proof_socket.clone(),
+        ssh_port: manifest.guest().ssh_port,
+        agent_port: manifest.openclaw().port,
+        gateway_port: manifest.proxyd().port,
+    });
+    let probe = Probe::Http {
+        target: HttpTarget::Unix(proof_socket),
+        host: loopback(GATEWAY_PORT).to_string(),
+        path: "/health".to_owned(),
+        body: "\"status\":\"ok\"".to_owned(),
+    };
+    Component {
+        name: name("umbilical"),
+        purpose: "carries the ports between host and guest".to_owned(),
+        plane: Plane::Host,
+        command,
+        needs: vec![name("proxyd"), name("guest")],
+        ports: claims(manifest.openclaw().port, "forward to the agent"),
+        readiness: Readiness {
+            timeout: Duration::from_secs(10),
+            start_max: Duration::from_mins(3),
+            unhealthy_max: Duration::from_secs(20),
+            ..readiness(probe)
+        },
+        restart: Restart { delay_max: Duration::from_secs(5), ..Restart::default() },
+        stop_max: Duration::from_secs(5),
+        memory_peak_bytes: 0,
+        files: Vec::new(),
+    }
+}
+
+/// The agent. It is a unit of the guest, which starts it at boot and again whenever it ends; what
+/// castellan keeps is the follower that stands for it here. So it is given long to recover by
+/// itself: under emulation its start takes minutes.
+pub(super) fn openclaw(manifest: &Manifest, layout: &Layout) -> Component {
+    let port = manifest.openclaw().port;
+    let command = cli(layout)
+        .arguments(["guest", "follow", "openclaw"])
+        .arguments(["--ssh-port".to_owned(), manifest.guest().ssh_port.to_string()]);
+    Component {
+        name: name("openclaw"),
+        purpose: "the agent".to_owned(),
+        plane: Plane::Guest,
+        command,
+        needs: vec![name("umbilical")],
+        ports: Vec::new(),
+        readiness: Readiness {
+            timeout: Duration::from_secs(10),
+            start_max: Duration::from_mins(20),
+            misses_max: 4,
+            unhealthy_max: Duration::from_mins(15),
+            ..readiness(health(loopback(port), "\"status\":\"live\""))
+        },
+        restart: Restart::default(),
+        stop_max: Duration::from_mins(1),
+        memory_peak_bytes: 0,
+        files: Vec::new(),
+    }
+}
+
+/// A component of the user's own.
+pub(super) fn declared(name: &ComponentName, declared: &Declared) -> Component {
+    Component {
+        name: name.clone(),
+        purpose: "declared in the manifest".to_owned(),
+        plane: Plane::Host,
+        command: declared.command.clone(),
+        needs: declared.needs.clone(),
+        ports: if declared.port == 0 {
+            Vec::new()
+        } else {
+            claims(declared.port, "declared in the manifest")
+        },
+        readiness: Readiness { start_max: declared.start_max, ..readiness(declared.probe.clone()) },
+        restart: Restart::default(),
+        stop_max: declared.stop_max,
+        memory_peak_bytes: declared.memory_peak.bytes(),
+        files: Vec::new(),
+    }
+}
+
+/// The context that the agent can count on: the smallest of the seats on its route.
+pub fn agent_context_tokens(manifest: &Manifest) -> u32 {
+    let targets = manifest.routes().get(&manifest.openclaw().model);
+    let context = |target: &Target| match target {
+        Target::Seat(seat) => manifest.seats().get(seat).map(|seat| seat.context),
+        Target::Provider(..) => None,
+    };
+    targets.into_iter().flatten().filter_map(context).min().unwrap_or(PROVIDER_CONTEXT_TOKENS)
+}
+
+/// Our own command-line program, told where things are.
+fn cli(layout: &Layout) -> Command {
+    Command::new(layout.program("sanctum"))
+        .variable("SANCTUM_HOME", layout.home.clone())
+        .variable("SANCTUM_CACHE", layout.cache.clone())
+}
+
+fn readiness(probe: Probe) -> Readiness {
+    Readiness {
+        probe,
+        timeout: Duration::from_secs(3),
+        interval_starting: Duration::from_millis(500),
+        interval_ready: Duration::from_secs(5),
+        start_max: Duration::from_mins(1),
+        misses_max: 3,
+        unhealthy_max: Duration::from_secs(30),
+    }
+}
+
+fn health(address: SocketAddr, body: &str) -> Probe {
+    Probe::Http {
+        target: HttpTarget::Tcp(address),
+        host: address.to_string(),
+        path: "/health".to_owned(),
+        body: body.to_owned(),
+    }
+}
+
+fn claims(port: u16, why: &str) -> Vec<PortClaim> {
+    vec![PortClaim { address: loopback(port), why: why.to_owned() }]
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
+
+fn name(text: &str) -> ComponentName {
+    text.parse().expect("a name of the system itself is well formed")
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::String;
+
+    use super::*;
+    use crate::stack::components;
+
+    fn layout() -> Layout {
+        let text = str::to_owned;
+        Layout {
+            home: text("/home/a/.sanctum"),
+            cache: text("/home/a/.cache/sanctum"),
+            programs: text("/opt/bin"),
+        }
+    }
+
+    #[test]
+    fn the_components_of_an_empty_manifest_are_the_five() {
+        let found = components(&Manifest::default(), &layout());
+        let shown: String = found
+            .iter()
+            .map(|it| {
+                let needs: Vec<&str> = it.needs.iter().map(ComponentName::as_str).collect();
+                format!(
+                    "{} [{}]\n  {}\n  {:?}\n",
+                    it.name,
+                    needs.join(" "),
+                    it.command,
+                    it.readiness.probe
+                )
+            })
+            .collect();
+        insta::assert_snapshot!(shown);
+    }
+
+    #[test]
+    fn a_changed_guest_is_a_changed_command() {
+        let before = guest(&Manifest::default(), &layout()).command;
+        let after =
+            guest(&Manifest::parse("[guest]\nmemory = \"4GiB\"").unwrap(), &layout()).command;
+        assert_ne!(before, after);
+    }
+
+    #[test]
+    fn the_agent_counts_on_the_smallest_seat_of_its_route() {
+        let text = "[seat.a]\nmodel='x'\nport=1\ncontext=4096\n[seat.b]\nmodel='x'\nport=2\ncontext=2048\n";
+        assert_eq!(agent_context_tokens(&Manifest::parse(text).unwrap()), 2048);
+        let text = format!("{text}[route]\ncouncil-brain = ['a']\n");
+        assert_eq!(agent_context_tokens(&Manifest::parse(&text).unwrap()), 4096);
+    }
+}

@@ -1,0 +1,215 @@
+//! The control socket: HTTP/1.1 and JSON on a unix socket that only its owner may open.
+
+use std::convert::Infallible;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::time::Duration;
+use std::{fs, io};
+
+use bytes::Bytes;
+use http_body_util::channel::Channel;
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request as HttpRequest, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use sanctum_daemon::Shutdown;
+use sanctum_host::file;
+use sanctum_wire::{Accepted, Event, Fault, Verb};
+use serde::Serialize;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{broadcast, oneshot};
+
+use crate::journal::Subscription;
+use crate::keeper::{Handle, Request};
+
+type Body = BoxBody<Bytes, Infallible>;
+
+/// Connections served at once.
+const CONNECTIONS_MAX: usize = 64;
+/// The time a request's head may take.
+const HEAD_MAX: Duration = Duration::from_secs(5);
+/// A comment is sent to a listener this often, so that a dead one is found.
+const COMMENT_INTERVAL: Duration = Duration::from_secs(15);
+/// Frames that wait for a slow listener.
+const FRAMES_MAX: usize = 16;
+
+/// Binds the socket, mode 600. The lock is held, so a socket that is there is a dead one's.
+pub(crate) fn bind(path: &Path) -> io::Result<UnixListener> {
+    file::make_private_directory(path.parent().unwrap_or(Path::new("/")))?;
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let listener = UnixListener::bind(path)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+/// Answers until the shutdown. Past the limit of connections, new ones wait in the backlog.
+pub(crate) async fn serve(listener: UnixListener, handle: Handle, shutdown: Shutdown) {
+    let places = std::sync::Arc::new(tokio::sync::Semaphore::new(CONNECTIONS_MAX));
+    let stop = shutdown.token();
+    loop {
+        let place = tokio::select! {
+            place = places.clone().acquire_owned() => place.expect("the semaphore is never closed"),
+            () = stop.cancelled() => return,
+        };
+        let stream = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a control connection");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            },
+            () = stop.cancelled() => return,
+        };
+        let (handle, stop) = (handle.clone(), stop.clone());
+        let streams = shutdown.clone();
+        shutdown.spawn(async move {
+            tokio::select! {
+                () = answer_all(stream, handle, streams) => {}
+                () = stop.cancelled() => tokio::time::sleep(Duration::from_millis(50)).await,
+            }
+            drop(place);
+        });
+    }
+}
+
+async fn answer_all(stream: UnixStream, handle: Handle, shutdown: Shutdown) {
+    let service = service_fn(|request| {
+        let (handle, shutdown) = (handle.clone(), shutdown.clone());
+        async move { Ok::<_, Infallible>(answer(request, handle, &shutdown).await) }
+    });
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_MAX)
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+    if let Err(error) = served {
+        tracing::debug!(%error, "a control connection ended early");
+    }
+}
+
+async fn answer(
+    request: HttpRequest<Incoming>,
+    handle: Handle,
+    shutdown: &Shutdown,
+) -> Response<Body> {
+    let path = request.uri().path().to_owned();
+    let words: Vec<&str> = path.trim_matches('/').split('/').collect();
+    let (method, words) = (request.method(), words.as_slice());
+    match (method, words) {
+        (&Method::GET, ["v1", "snapshot"]) => {
+            let snapshot = handle.snapshots.borrow().clone();
+            json(StatusCode::OK, &*snapshot)
+        }
+        (&Method::GET, ["v1", "events"]) => match since(request.uri().query()) {
+            Some(since) => events(&handle, since, shutdown).await,
+            None => fault(StatusCode::BAD_REQUEST, "`since` must be a number"),
+        },
+        (&Method::POST, ["v1", "components", component, verb]) => match Verb::parse(verb) {
+            Some(verb) => {
+                let component = (*component).to_owned();
+                order(&handle, |reply| Request::Order { component, verb, reply }).await
+            }
+            None => fault(StatusCode::NOT_FOUND, "the verbs are start, stop and restart"),
+        },
+        (&Method::POST, ["v1", "shutdown"]) => {
+            order(&handle, |reply| Request::Shutdown { reply }).await
+        }
+        (&Method::POST, ["v1", "handover"]) => {
+            order(&handle, |reply| Request::Handover { reply }).await
+        }
+        (
+            _,
+            ["v1", "snapshot" | "events" | "shutdown" | "handover"] | ["v1", "components", _, _],
+        ) => fault(StatusCode::METHOD_NOT_ALLOWED, "read with GET, order with POST"),
+        _ => fault(StatusCode::NOT_FOUND, "there is nothing at this path"),
+    }
+}
+
+fn since(query: Option<&str>) -> Option<u64> {
+    match query {
+        None => Some(0),
+        Some(query) => query.strip_prefix("since=")?.parse().ok(),
+    }
+}
+
+async fn order(
+    handle: &Handle,
+    request: impl FnOnce(oneshot::Sender<Result<u64, String>>) -> Request,
+) -> Response<Body> {
+    let (reply, answer) = oneshot::channel();
+    if handle.requests.send(request(reply)).await.is_err() {
+        return fault(StatusCode::SERVICE_UNAVAILABLE, "castellan is ending");
+    }
+    match answer.await {
+        Ok(Ok(generation)) => json(StatusCode::OK, &Accepted { generation }),
+        Ok(Err(reason)) => fault(StatusCode::NOT_FOUND, reason),
+        Err(_) => fault(StatusCode::SERVICE_UNAVAILABLE, "castellan is ending"),
+    }
+}
+
+async fn events(handle: &Handle, since: u64, shutdown: &Shutdown) -> Response<Body> {
+    let (reply, answer) = oneshot::channel();
+    if handle.requests.send(Request::Subscribe { since, reply }).await.is_err() {
+        return fault(StatusCode::SERVICE_UNAVAILABLE, "castellan is ending");
+    }
+    let Ok(subscription) = answer.await else {
+        return fault(StatusCode::SERVICE_UNAVAILABLE, "castellan is ending");
+    };
+    let (sender, body) = Channel::new(FRAMES_MAX);
+    shutdown.spawn(tell(subscription, sender));
+    let mut response = Response::new(BodyExt::boxed(body));
+    response
+        .headers_mut()
+        .insert("content-type", "text/event-stream".parse().expect("a fixed value"));
+    response
+}
+
+/// Tells a listener what it missed and what comes, until it is gone or too far behind.
+async fn tell(subscription: Subscription, mut sender: http_body_util::channel::Sender<Bytes>) {
+    let Subscription { missed, mut coming } = subscription;
+    for event in missed {
+        if sender.send_data(frame(&event)).await.is_err() {
+            return;
+        }
+    }
+    loop {
+        let frame = tokio::select! {
+            event = coming.recv() => match event {
+                Ok(event) => frame(&event),
+                Err(broadcast::error::RecvError::Lagged(_) | broadcast::error::RecvError::Closed) => return,
+            },
+            () = tokio::time::sleep(COMMENT_INTERVAL) => Bytes::from_static(b": still here\n\n"),
+        };
+        if sender.send_data(frame).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn frame(event: &Event) -> Bytes {
+    let data = serde_json::to_string(event).expect("an event has only texts and numbers");
+    format!("id: {}\ndata: {data}\n\n", event.sequence).into()
+}
+
+fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {
+    let bytes =
+        serde_json::to_vec(value).expect("what crosses the socket has only texts and numbers");
+    let mut response = Response::new(BodyExt::boxed(Full::new(Bytes::from(bytes))));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert("content-type", "application/json".parse().expect("a fixed value"));
+    response
+}
+
+fn fault(status: StatusCode, error: impl Into<String>) -> Response<Body> {
+    json(status, &Fault { error: error.into() })
+}

@@ -1,0 +1,188 @@
+//! The composition root: what castellan is made of, and what can keep it from starting.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::fs::{FlockOperation, flock};
+use sanctum_daemon::Shutdown;
+use sanctum_host::file;
+use sanctum_model::manifest::ManifestError;
+use sanctum_model::{Component, Manifest};
+use sanctum_plan::{Layout, stack};
+use sanctum_wire::Snapshot;
+use sha2::{Digest as _, Sha256};
+
+use crate::control;
+use crate::journal::now_ms;
+use crate::keeper::Keeper;
+use crate::record::hex;
+
+/// The time the control connections get at the end.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// What castellan was told: where things are, and what to keep up.
+#[derive(Debug)]
+pub struct Config {
+    layout: Layout,
+    components: Vec<Component>,
+    manifest_sha256: String,
+}
+
+/// What keeps castellan from running.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// A path is not text.
+    #[error("`{path}` is not UTF-8: choose another directory", path = path.display())]
+    Path {
+        /// The path.
+        path: PathBuf,
+    },
+    /// Our own program's directory is not known.
+    #[error("cannot tell which directory our programs are in")]
+    Programs,
+    /// The manifest cannot be read.
+    #[error("cannot read `{path}`", path = path.display())]
+    Read {
+        /// The manifest.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// The manifest is not one.
+    #[error("cannot use `{path}`", path = path.display())]
+    Manifest {
+        /// The manifest.
+        path: PathBuf,
+        /// The cause.
+        source: ManifestError,
+    },
+    /// Another castellan keeps this state directory.
+    #[error("another castellan keeps `{home}`")]
+    Taken {
+        /// The state directory.
+        home: String,
+    },
+    /// The lock, the socket or the runtime cannot be had.
+    #[error("cannot {what}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// The cause.
+        source: io::Error,
+    },
+}
+
+impl RunError {
+    /// The code castellan exits with.
+    pub const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Path { .. } | Self::Programs | Self::System { .. } => 1,
+            Self::Taken { .. } => 69,
+            Self::Read { .. } | Self::Manifest { .. } => 78,
+        }
+    }
+}
+
+impl Config {
+    /// Reads the manifest of the state directory and plans its components.
+    ///
+    /// # Errors
+    ///
+    /// When a path is not text or the manifest cannot be used.
+    pub fn new(home: &Path, cache: &Path, programs: Option<&Path>) -> Result<Self, RunError> {
+        let text = |path: &Path| {
+            path.to_str().map(str::to_owned).ok_or_else(|| RunError::Path { path: path.to_owned() })
+        };
+        let programs = text(programs.ok_or(RunError::Programs)?)?;
+        let layout = Layout { home: text(home)?, cache: text(cache)?, programs };
+        let path = PathBuf::from(layout.manifest());
+        let manifest = match std::fs::read_to_string(&path) {
+            Ok(manifest) => manifest,
+            Err(source) => return Err(RunError::Read { path, source }),
+        };
+        let manifest_sha256 = hex(&Sha256::digest(&manifest));
+        let manifest = match Manifest::parse(&manifest) {
+            Ok(manifest) => manifest,
+            Err(source) => return Err(RunError::Manifest { path, source }),
+        };
+        let components = stack::components(&manifest, &layout);
+        Ok(Self { layout, components, manifest_sha256 })
+    }
+}
+
+/// Keeps the components until it is told to end.
+///
+/// # Errors
+///
+/// When another castellan runs here, or the control socket cannot be had.
+pub fn run(config: Config) -> Result<(), RunError> {
+    let _lock = lock(&config.layout)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| RunError::System { what: "start the runtime", source })?;
+    let ended = runtime.block_on(keep(config));
+    // Threads that wait for children which the next castellan adopts must not hold this one.
+    runtime.shutdown_background();
+    ended
+}
+
+async fn keep(config: Config) -> Result<(), RunError> {
+    let Config { layout, components, manifest_sha256 } = config;
+    let listener = control::bind(Path::new(&layout.socket()))
+        .map_err(|source| RunError::System { what: "listen on the control socket", source })?;
+    let base = Snapshot {
+        generation: 0,
+        castellan_pid: std::process::id(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        started_at_ms: now_ms(),
+        manifest_path: layout.manifest(),
+        manifest_sha256,
+        components: Vec::new(),
+    };
+    let shutdown = Shutdown::default();
+    let (keeper, handle) = Keeper::new(components, layout, base);
+    shutdown.spawn(control::serve(listener, handle, shutdown.clone()));
+    let (token, ends) = (shutdown.token(), shutdown.clone());
+    let keeping = async move {
+        keeper.run(token).await;
+        ends.begin();
+    };
+    let told = shutdown.clone();
+    let signals = async move { wait_for_signal(&told).await };
+    tokio::pin!(keeping);
+    tokio::select! {
+        () = &mut keeping => {}
+        heard = signals => {
+            heard.map_err(|source| RunError::System { what: "listen to signals", source })?;
+            keeping.await;
+        }
+    }
+    shutdown.drain(GRACE).await;
+    Ok(())
+}
+
+async fn wait_for_signal(shutdown: &Shutdown) -> io::Result<()> {
+    Shutdown::signalled().await?;
+    shutdown.begin();
+    Ok(())
+}
+
+/// The lock goes with the process, however it ends.
+fn lock(layout: &Layout) -> Result<File, RunError> {
+    let path = PathBuf::from(layout.run("castellan.lock"));
+    let open = || {
+        file::make_private_directory(path.parent().unwrap_or(Path::new("/")))?;
+        OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path)
+    };
+    let lock =
+        open().map_err(|source| RunError::System { what: "open castellan's lock", source })?;
+    match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(lock),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(RunError::Taken { home: layout.home.clone() }),
+        Err(error) => Err(RunError::System { what: "take castellan's lock", source: error.into() }),
+    }
+}

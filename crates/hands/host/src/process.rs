@@ -1,0 +1,239 @@
+//! Processes by identity, and groups of them.
+//!
+//! A process id alone says nothing: it is used again. Here a process is its id *and* the moment
+//! it started, and no signal is sent to one that does not match.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::time::Duration;
+use std::{fs, io, process, thread};
+
+use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
+use sanctum_model::Command;
+use serde::{Deserialize, Serialize};
+
+use crate::file;
+
+/// How often the end of a process that is not our child is looked for where the kernel cannot
+/// tell it.
+const WATCH_INTERVAL: Duration = Duration::from_millis(100);
+
+/// A process, so that another one with the same id is not mistaken for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Its id, and that of its group.
+    pub pid: u32,
+    /// When it started, in the words of the system: only to be compared.
+    pub started: String,
+}
+
+/// A program that cannot be started.
+#[derive(Debug, thiserror::Error)]
+pub enum SpawnError {
+    /// Its log cannot be opened.
+    #[error("cannot open the log `{path}`", path = path.display())]
+    Log {
+        /// The log.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// The system refuses.
+    #[error("cannot start `{program}`")]
+    Start {
+        /// The program.
+        program: String,
+        /// The cause.
+        source: io::Error,
+    },
+}
+
+/// Starts a program as the leader of a new process group, without input, its output appended to
+/// `log`.
+///
+/// # Errors
+///
+/// [`SpawnError`].
+pub fn spawn(command: &Command, log: &Path) -> Result<Child, SpawnError> {
+    let open = || {
+        if let Some(directory) = log.parent() {
+            file::make_private_directory(directory)?;
+        }
+        let output = OpenOptions::new().append(true).create(true).mode(0o600).open(log)?;
+        Ok((output.try_clone()?, output))
+    };
+    let (output, errors) =
+        open().map_err(|source| SpawnError::Log { path: log.to_owned(), source })?;
+    process::Command::new(&command.program)
+        .args(&command.arguments)
+        .envs(command.environment.iter().map(|(name, value)| (name, value)))
+        .stdin(Stdio::null())
+        .stdout(output)
+        .stderr(errors)
+        .process_group(0)
+        .spawn()
+        .map_err(|source| SpawnError::Start { program: command.program.clone(), source })
+}
+
+impl Identity {
+    /// The process that has this id now; nothing if none has, or if it has ended and only waits
+    /// to be collected.
+    pub fn of(pid: u32) -> Option<Self> {
+        let started = if Path::new("/proc/self/stat").exists() {
+            started_by_proc(pid)?
+        } else {
+            started_by_ps(pid)?
+        };
+        Some(Self { pid, started })
+    }
+
+    /// Whether this very process is alive.
+    pub fn is_alive(&self) -> bool {
+        Self::of(self.pid).as_ref() == Some(self)
+    }
+
+    /// Waits until this process, somebody else's child, is gone. Blocks its thread.
+    pub fn wait_for_end(&self) {
+        #[cfg(target_os = "linux")]
+        if let Some(pid) = raw(self.pid)
+            && let Ok(handle) =
+                rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())
+            && self.is_alive()
+        {
+            let mut ends = [rustix::event::PollFd::new(&handle, rustix::event::PollFlags::IN)];
+            while rustix::event::poll(&mut ends, None)
+                .is_err_and(|error| error == rustix::io::Errno::INTR)
+            {}
+            return;
+        }
+        while self.is_alive() {
+            thread::sleep(WATCH_INTERVAL);
+        }
+    }
+}
+
+/// Sends SIGTERM to every process of a group. A group that is gone has got what it was told.
+pub fn terminate_group(group: u32) {
+    signal_group(group, Signal::TERM);
+}
+
+/// Sends SIGKILL to every process of a group.
+pub fn kill_group(group: u32) {
+    signal_group(group, Signal::KILL);
+}
+
+/// Whether no process of the group is left, collected or not.
+pub fn is_group_empty(group: u32) -> bool {
+    raw(group).is_none_or(|group| {
+        test_kill_process_group(group).is_err_and(|error| error == rustix::io::Errno::SRCH)
+    })
+}
+
+/// Kills what is left of a group until nothing is. Blocks its thread.
+pub fn clear_group(group: u32) {
+    while !is_group_empty(group) {
+        kill_group(group);
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn signal_group(group: u32, signal: Signal) {
+    if let Some(group) = raw(group) {
+        // The one failure that matters, that nobody is left, is what the signal was for.
+        kill_process_group(group, signal).ok();
+    }
+}
+
+/// No group is 0 (that would be our own) or 1 (everybody's).
+fn raw(pid: u32) -> Option<Pid> {
+    i32::try_from(pid).ok().filter(|pid| *pid > 1).and_then(Pid::from_raw)
+}
+
+/// The 22nd field of `/proc/PID/stat`, in clock ticks since boot. The name in the second field
+/// may hold anything, a closing parenthesis too, so fields are counted after the last one.
+fn started_by_proc(pid: u32) -> Option<String> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, after_name) = stat.rsplit_once(") ")?;
+    let mut fields = after_name.split(' ');
+    let state = fields.next()?;
+    if state == "Z" || state == "X" {
+        return None;
+    }
+    fields.nth(18).map(str::to_owned)
+}
+
+fn started_by_ps(pid: u32) -> Option<String> {
+    let output = process::Command::new("ps")
+        .args(["-o", "state=,lstart=", "-p", &pid.to_string()])
+        .output()
+        .ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    let (state, started) = text.trim().split_once(' ')?;
+    if state.starts_with('Z') { None } else { Some(started.trim().to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sleep_for_long() -> (Child, tempfile::TempDir) {
+        let home = tempfile::tempdir().unwrap();
+        let child =
+            spawn(&Command::new("sleep").argument("600"), &home.path().join("x.log")).unwrap();
+        (child, home)
+    }
+
+    #[test]
+    fn a_process_is_known_by_its_start_and_not_by_its_number() {
+        let (mut child, _home) = sleep_for_long();
+        let identity = Identity::of(child.id()).unwrap();
+        assert!(identity.is_alive());
+        let namesake = Identity { started: "1".to_owned(), ..identity.clone() };
+        assert!(!namesake.is_alive());
+        kill_group(child.id());
+        identity.wait_for_end();
+        assert!(!identity.is_alive(), "a zombie is not alive");
+        child.wait().unwrap();
+        assert!(is_group_empty(identity.pid));
+    }
+
+    #[test]
+    fn a_group_is_not_empty_while_a_grandchild_lives() {
+        let home = tempfile::tempdir().unwrap();
+        let script = "sleep 600 & exit 3";
+        let log = home.path().join("x.log");
+        let mut child = spawn(&Command::new("sh").arguments(["-c", script]), &log).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(3));
+        assert!(!is_group_empty(child.id()));
+        clear_group(child.id());
+        assert!(is_group_empty(child.id()));
+    }
+
+    #[test]
+    fn output_goes_to_the_log() {
+        let home = tempfile::tempdir().unwrap();
+        let log = home.path().join("logs/x.log");
+        let command = Command::new("sh")
+            .arguments(["-c", "echo out; echo $WORD >&2"])
+            .variable("WORD", "err");
+        spawn(&command, &log).unwrap().wait().unwrap();
+        assert_eq!(fs::read_to_string(log).unwrap(), "out\nerr\n");
+    }
+
+    #[test]
+    fn a_program_that_does_not_exist_is_named() {
+        let home = tempfile::tempdir().unwrap();
+        let error =
+            spawn(&Command::new("no-such-program"), &home.path().join("x.log")).unwrap_err();
+        assert_eq!(error.to_string(), "cannot start `no-such-program`");
+    }
+
+    #[test]
+    fn nobodys_group_and_everybodys_group_are_never_signalled() {
+        assert!(raw(0).is_none() && raw(1).is_none());
+        assert!(is_group_empty(0));
+    }
+}

@@ -1,0 +1,207 @@
+//! What crosses the control socket.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Everything castellan knows, at one moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// Counts every change; an answer with a higher one is newer.
+    pub generation: u64,
+    /// Castellan's process id.
+    pub castellan_pid: u32,
+    /// Castellan's version.
+    pub version: String,
+    /// When castellan started, in milliseconds since 1970.
+    pub started_at_ms: u64,
+    /// The manifest that is in force.
+    pub manifest_path: String,
+    /// SHA-256 of what castellan was started with, to be compared with the file on disk.
+    pub manifest_sha256: String,
+    /// Every component, in start order.
+    pub components: Vec<ComponentState>,
+}
+
+/// One component, at one moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ComponentState {
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    pub purpose: String,
+    /// Where it lives.
+    pub plane: PlaneName,
+    /// Where it is in its life.
+    pub phase: PhaseName,
+    /// Whether it is wanted.
+    pub wanted: bool,
+    /// How long it has been in this phase, in milliseconds.
+    pub phase_age_ms: u64,
+    /// Its process id; absent when nothing runs.
+    pub pid: Option<u32>,
+    /// How often it ended without being told to.
+    pub crashes: u32,
+    /// The component that keeps it from being ready; absent when it is its own reason.
+    pub root_cause: Option<String>,
+    /// The last thing worth saying about it: how it ended, or what a look found.
+    pub note: String,
+    /// What it needs.
+    pub needs: Vec<String>,
+    /// The ports it claims.
+    pub ports: Vec<PortState>,
+    /// Its log file.
+    pub log: String,
+}
+
+/// A port that a component claims.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortState {
+    /// Address and port.
+    pub address: String,
+    /// Why it exists.
+    pub why: String,
+}
+
+/// Where a component lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PlaneName {
+    /// The machine itself.
+    Host,
+    /// The virtual machine.
+    Guest,
+}
+
+/// Where a component is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PhaseName {
+    /// Not wanted, nothing runs.
+    Stopped,
+    /// Waits for what it needs.
+    Waiting,
+    /// Runs, not ready yet.
+    Starting,
+    /// Runs and works.
+    Ready,
+    /// Runs and does not work any more.
+    Unhealthy,
+    /// Told to end.
+    Stopping,
+    /// Crashed, started again soon.
+    BackingOff,
+    /// Crashed too often, retried slowly.
+    GivenUp,
+}
+
+/// How bad a state is; the order is that of severity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// As wanted.
+    Good,
+    /// On its way.
+    Passing,
+    /// A casualty or a crash that is being dealt with.
+    Degraded,
+    /// A human must look.
+    Bad,
+}
+
+impl PhaseName {
+    /// How bad the phase is for a component that is wanted.
+    pub const fn severity(self) -> Severity {
+        match self {
+            Self::Ready => Severity::Good,
+            Self::Starting | Self::Waiting | Self::Stopping => Severity::Passing,
+            Self::Unhealthy | Self::BackingOff => Severity::Degraded,
+            Self::GivenUp | Self::Stopped => Severity::Bad,
+        }
+    }
+
+    /// The phase as it is written on the wire and shown.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Stopped => "stopped",
+            Self::Waiting => "waiting",
+            Self::Starting => "starting",
+            Self::Ready => "ready",
+            Self::Unhealthy => "unhealthy",
+            Self::Stopping => "stopping",
+            Self::BackingOff => "backing-off",
+            Self::GivenUp => "given-up",
+        }
+    }
+}
+
+impl fmt::Display for PhaseName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.as_str())
+    }
+}
+
+impl ComponentState {
+    /// How bad its state is; one that is not wanted and not running is as it should be.
+    pub const fn severity(&self) -> Severity {
+        match (self.wanted, self.phase) {
+            (false, PhaseName::Stopped) => Severity::Good,
+            (true | false, phase) => phase.severity(),
+        }
+    }
+}
+
+/// One thing that happened: a line of chitti, the event journal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// Counts events since castellan started.
+    pub sequence: u64,
+    /// Milliseconds since 1970.
+    pub at_ms: u64,
+    /// The component it is about; `castellan` for the supervisor itself.
+    pub component: String,
+    /// A stable word: `spawned`, `phase`, `exited`, `spawn-failed`, `adopted`, `ordered`, …
+    pub what: String,
+    /// The details, for a reader.
+    pub detail: String,
+}
+
+/// What an operator may ask of a component.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// Start it, and what it needs.
+    Start,
+    /// Stop it, and what needs it.
+    Stop,
+    /// Stop and start it.
+    Restart,
+}
+
+impl Verb {
+    /// The verb as it stands in a path.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Stop => "stop",
+            Self::Restart => "restart",
+        }
+    }
+
+    /// The verb that `text` names.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Start, Self::Stop, Self::Restart].into_iter().find(|verb| verb.as_str() == text)
+    }
+}
+
+/// An order was taken; what follows from it is told by the events.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accepted {
+    /// The generation after the order.
+    pub generation: u64,
+}
+
+/// Why a request was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    /// What is wrong, for a reader.
+    pub error: String,
+}
