@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn an_event_is_one_line_even_if_the_message_is_not() {
         let event = ApiError::new("a", "b", "two\nlines").to_event();
-        assert_eq!(event.iter().filter(|byte| **byte == b'\n').count(), 2);
+        assert_eq!(String::from_utf8(event).unwrap().matches('\n').count(), 2);
     }
 
     #[test]

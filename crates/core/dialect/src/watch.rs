@@ -61,6 +61,11 @@ impl StreamWatch {
         self.done || self.finished
     }
 
+    /// Whether `[DONE]` was seen.
+    pub fn is_done(&self) -> bool {
+        self.done
+    }
+
     /// Whether the stream said itself that it went wrong.
     pub fn has_failed(&self) -> bool {
         self.failed
