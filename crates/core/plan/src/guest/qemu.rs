@@ -41,8 +41,6 @@ pub struct MachineFiles {
     pub disk: String,
     /// What makes the guest itself: keys and configuration.
     pub instance_tar: String,
-    /// Where its serial console is written to.
-    pub console_log: String,
     /// The socket of the machine protocol.
     pub qmp_socket: String,
     /// The socket of the agent of QEMU inside the guest.
@@ -91,8 +89,8 @@ pub fn qemu_command(machine: &Machine, files: &MachineFiles) -> Command {
             format!("socket,id=qmp,path={},server=on,wait=off", escaped(&files.qmp_socket))
         }])
         .arguments(["-mon", "chardev=qmp,mode=control"])
-        .argument("-chardev")
-        .argument(format!("file,id=console,path={}", escaped(&files.console_log)))
+        // To standard output: whoever runs it keeps it bounded.
+        .arguments(["-chardev", "stdio,id=console,signal=off"])
         .arguments(["-serial", "chardev:console", "-monitor", "none"])
 }
 

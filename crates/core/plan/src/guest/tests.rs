@@ -22,7 +22,6 @@ fn files() -> MachineFiles {
         initrd: "/home/anna/.cache/sanctum/images/abc/initrd".to_owned(),
         disk: at("disk.qcow2"),
         instance_tar: at("instance.tar"),
-        console_log: at("console.log"),
         qmp_socket: at("qmp.sock"),
         guest_agent_socket: at("qga.sock"),
     }
