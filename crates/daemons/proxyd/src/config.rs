@@ -11,7 +11,7 @@
 //! name = "guest-main"
 //! secret = "caller-main"      # its key
 //!
-//! [[seat]]                    # who answers; at least one, tried in this order
+//! [[seat]]                    # who answers; at least one
 //! name = "general"
 //! base_url = "http://127.0.0.1:1337/v1"   # http or https; a key goes over http to loopback only
 //! secret = "seat-general"     # optional: the key sent to the seat
@@ -20,11 +20,15 @@
 //! connect_timeout_s = 5       # optional: to connect, TLS included
 //! first_byte_timeout_s = 600  # optional: to the first byte of an answer
 //! idle_timeout_s = 120        # optional: from one byte of an answer to the next
-//! models = [{ name = "council-brain", upstream = "smollm2-135m-instruct" }]
-//!                             # what callers ask for, and what the seat calls it (optional: the same)
+//!
+//! [[seat.models]]             # or inline: models = [{ name = "…", upstream = "…", rank = 0 }]
+//! name = "council-brain"      # what callers ask for
+//! upstream = "smollm2-135m-instruct"  # optional: what the seat calls it, if not the same
+//! rank = 0                    # optional: lower ones are tried first
 //! ```
 //!
-//! Several seats may serve one name: the first that answers wins.
+//! Several seats may serve one name: they are tried by rank, those of one rank in the order of the
+//! file, and the first that answers wins.
 
 mod reader;
 
@@ -50,6 +54,8 @@ const FIRST_BYTE_TIMEOUT_DEFAULT_S: u32 = 600;
 const IDLE_TIMEOUT_DEFAULT_S: u32 = 120;
 /// The longest time limit of any kind, in seconds.
 const TIMEOUT_MAX_S: u32 = 3600;
+/// The last rank.
+const RANK_MAX: u32 = 1000;
 /// The longest name of a model, in bytes.
 const MODEL_BYTES_MAX: usize = 256;
 
@@ -89,6 +95,8 @@ pub(crate) struct ModelConfig {
     pub(crate) name: String,
     /// What the seat calls it.
     pub(crate) upstream: String,
+    /// Lower ones are tried first.
+    pub(crate) rank: u32,
 }
 
 /// How long a seat is waited for.
@@ -234,23 +242,24 @@ fn seat(
 
 fn models(seat: &mut Table<'_, '_>, faults: &Faults<'_>) -> Vec<ModelConfig> {
     let tables = seat.tables("models");
-    if tables.is_empty() {
+    if !seat.has("models") {
         seat.missing("models", "models = [{ name = \"council-brain\", upstream = \"…\" }]");
     }
-    let mut names = Unique::new("model", faults);
+    let mut pairs = Unique::new("model", faults);
     let mut models = Vec::new();
     for mut table in tables {
         let name = table.required("name", "name = \"council-brain\"");
-        names.add(name.as_ref());
+        let upstream = table.text("upstream").or_else(|| name.clone());
+        if let (Some(name), Some(upstream)) = (&name, &upstream) {
+            let pair = format!("{} = {}", name.value, upstream.value);
+            pairs.add(Some(&Placed { value: pair, at: name.at.clone() }));
+        }
         let name = table.parsed("name", name.as_ref(), model_name);
-        let upstream = table.text("upstream");
-        let upstream = match &upstream {
-            Some(_) => table.parsed("upstream", upstream.as_ref(), model_name),
-            None => name.clone(),
-        };
+        let upstream = table.parsed("upstream", upstream.as_ref(), model_name);
+        let rank = table.number("rank", 0, 0..=RANK_MAX);
         table.finish();
         if let (Some(name), Some(upstream)) = (name, upstream) {
-            models.push(ModelConfig { name, upstream });
+            models.push(ModelConfig { name, upstream, rank });
         }
     }
     models

@@ -1,5 +1,6 @@
 //! The door: who may come in, and which way a request goes.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -164,7 +165,7 @@ impl Gateway {
     fn models(&self, record: &mut Record) -> Response<Body> {
         record.outcome = Outcome::Completed;
         let models = self.seats.models();
-        let model = |(name, seat): &(&str, &str)| json!({ "id": name, "object": "model", "created": 0, "owned_by": seat });
+        let model = |(name, seat): &(&str, Arc<str>)| json!({ "id": name, "object": "model", "created": 0, "owned_by": &**seat });
         let data: Vec<_> = models.iter().map(model).collect();
         let body = json!({ "object": "list", "data": data });
         reply::json(StatusCode::OK, body.to_string().into_bytes(), record)

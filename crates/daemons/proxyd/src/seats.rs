@@ -33,7 +33,15 @@ pub(crate) struct Seat {
     pub(crate) authorization: Option<HeaderValue>,
     pub(crate) patience: Patience,
     pub(crate) client: Client<TimedConnector, Full<Bytes>>,
-    models: Vec<(String, Arc<str>)>,
+    models: Vec<Model>,
+}
+
+/// A model of a seat.
+#[derive(Debug)]
+struct Model {
+    name: String,
+    upstream: Arc<str>,
+    rank: u32,
 }
 
 impl Seat {
@@ -42,7 +50,11 @@ impl Seat {
         authorization: Option<HeaderValue>,
         tls: ClientConfig,
     ) -> Self {
-        let pair = |model: &ModelConfig| (model.name.clone(), model.upstream.as_str().into());
+        let model = |model: &ModelConfig| Model {
+            name: model.name.clone(),
+            upstream: model.upstream.as_str().into(),
+            rank: model.rank,
+        };
         let chat_url = format!("{}/chat/completions", config.base_url).parse();
         Self {
             name: Arc::clone(&config.name),
@@ -50,7 +62,7 @@ impl Seat {
             authorization,
             patience: config.patience,
             client: client(tls, config.patience.connect),
-            models: config.models.iter().map(pair).collect(),
+            models: config.models.iter().map(model).collect(),
         }
     }
 }
@@ -65,29 +77,29 @@ impl Seats {
     }
 
     /// The seats that serve a model, in the order of trying, with what each calls it.
-    pub(crate) fn serving(&self, model: &str) -> Vec<(Arc<Seat>, Arc<str>)> {
-        let mut serving = Vec::new();
-        for seat in &self.0 {
-            for (name, upstream) in &seat.models {
-                if name == model {
-                    serving.push((Arc::clone(seat), Arc::clone(upstream)));
-                }
-            }
-        }
+    pub(crate) fn serving(&self, name: &str) -> Vec<(Arc<Seat>, Arc<str>)> {
+        let mut serving: Vec<_> = self.all().filter(|(_, model)| model.name == name).collect();
+        serving.sort_by_key(|(_, model)| model.rank);
         serving
+            .into_iter()
+            .map(|(seat, model)| (Arc::clone(seat), Arc::clone(&model.upstream)))
+            .collect()
     }
 
     /// Every model that can be asked for, once, with the seat that is asked first.
-    pub(crate) fn models(&self) -> Vec<(&str, &str)> {
-        let mut models: Vec<(&str, &str)> = Vec::new();
-        for seat in &self.0 {
-            for (name, _) in &seat.models {
-                if !models.iter().any(|(known, _)| known == name) {
-                    models.push((name, &seat.name));
-                }
+    pub(crate) fn models(&self) -> Vec<(&str, Arc<str>)> {
+        let mut models: Vec<(&str, Arc<str>)> = Vec::new();
+        for (_, Model { name, .. }) in self.all() {
+            if !models.iter().any(|(known, _)| known == name) {
+                let first = self.serving(name).into_iter().next();
+                models.extend(first.map(|(seat, _)| (name.as_str(), Arc::clone(&seat.name))));
             }
         }
         models
+    }
+
+    fn all(&self) -> impl Iterator<Item = (&Arc<Seat>, &Model)> {
+        self.0.iter().flat_map(|seat| seat.models.iter().map(move |model| (seat, model)))
     }
 
     pub(crate) fn names(&self) -> Vec<&str> {

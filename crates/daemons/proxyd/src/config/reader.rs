@@ -85,6 +85,11 @@ impl<'t, 'i> Table<'t, 'i> {
             .add(&found.span(), format!("{}`{key}` must be {wanted}, not {kind}", self.called));
     }
 
+    /// Whether a key is there.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.entries.contains_key(key)
+    }
+
     /// Says that a key which must be there is not.
     pub(super) fn missing(&self, key: &str, example: &str) {
         let message = format!("{}`{key}` is missing: write {example}", self.called);
@@ -103,7 +108,7 @@ impl<'t, 'i> Table<'t, 'i> {
 
     /// A text that must be there; `example` shows how it is written.
     pub(super) fn required(&mut self, key: &'static str, example: &str) -> Option<Placed<String>> {
-        if !self.entries.contains_key(key) {
+        if !self.has(key) {
             self.missing(key, example);
         }
         self.text(key)

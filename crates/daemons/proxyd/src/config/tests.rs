@@ -91,6 +91,9 @@ fn a_url_that_hides_something_is_refused() {
 
 #[test]
 fn a_name_may_stand_only_once() {
+    let again =
+        SMALLEST.replace("}]", "}, { name = \"council-brain\", upstream = \"other\", rank = 1 }]");
+    assert!(Config::parse(&again, Path::new("/")).is_ok(), "two upstream models may share a name");
     let twice = format!(
         "{SMALLEST}[[caller]]\nname = \"guest-main\"\nsecret = \"caller-main\"\n\
          [[seat]]\nname = \"general\"\nbase_url = \"https://h\"\nmodels = [{{ name = \"a\" }}, {{ name = \"a\" }}]\n"

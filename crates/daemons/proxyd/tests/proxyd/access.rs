@@ -127,7 +127,7 @@ fn every_refusal_has_its_code_and_reaches_no_seat() {
     let reply = proxyd.exchange(&proxyd.chat("{\"model\":\"gpt-9\"}"));
     assert!(reply.body.contains("there are `council-brain`"), "{}", reply.body);
     assert!(upstream.seen().is_empty());
-    assert!(proxyd.log().contains("outcome=\"refused\""), "{}", proxyd.log());
+    proxyd.wait_for_log("outcome=\"refused\"");
 }
 
 #[test]

@@ -19,7 +19,7 @@ const CALLER: &str =
 fn a_configuration_with_five_faults_lists_five() {
     let home = home(
         "listen = \"192.168.1.1:4040\"\nlog = true\n[[caller]]\nname = \"guest\"\n\
-         [[seat]]\nname = \"general\"\nbase_url = \"gopher://x\"\nmodels = []\n",
+         [[seat]]\nname = \"general\"\nbase_url = \"gopher://x\"\n",
     );
     let (code, log) = refused(home.path());
     assert_eq!(code, Some(78), "{log}");

@@ -186,13 +186,20 @@ fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
     bytes.windows(what.len()).position(|window| window == what)
 }
 
-/// One seat of a configuration, with short limits.
+/// One seat of a configuration, with limits that a busy machine keeps.
 pub(crate) fn seat(name: &str, port: u16) -> String {
     format!(
         "[[seat]]\nname = \"{name}\"\nbase_url = \"http://127.0.0.1:{port}/v1\"\nsecret = \"seat\"\n\
-         connect_timeout_s = 1\nfirst_byte_timeout_s = 2\nidle_timeout_s = 1\n\
+         connect_timeout_s = 20\nfirst_byte_timeout_s = 60\nidle_timeout_s = 60\n\
          models = [{{ name = \"council-brain\", upstream = \"small/model:1\" }}]\n"
     )
+}
+
+/// As `seat`, with limits short enough to be waited for.
+pub(crate) fn hasty_seat(name: &str, port: u16) -> String {
+    seat(name, port)
+        .replace("first_byte_timeout_s = 60", "first_byte_timeout_s = 2")
+        .replace("idle_timeout_s = 60", "idle_timeout_s = 2")
 }
 
 /// A state directory with a configuration and the keys it names.

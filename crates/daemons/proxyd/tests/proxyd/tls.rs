@@ -62,7 +62,7 @@ fn a_seat_that_cannot_prove_itself_gets_no_request() {
     let reply = proxyd.exchange(&proxyd.chat(ASK));
     assert_eq!(reply.status, 502, "{}", reply.body);
     assert!(upstream.seen().is_empty());
-    assert!(proxyd.log().contains("certificate"), "{}", proxyd.log());
+    proxyd.wait_for_log("certificate");
 }
 
 #[test]
