@@ -20,11 +20,18 @@ struct Arguments {
     /// The cache directory, where guest images are.
     #[arg(long, env = "SANCTUM_CACHE", value_name = "DIRECTORY")]
     cache: PathBuf,
+    /// Leave the terminal's session, so that its end is not ours.
+    #[arg(long)]
+    own_session: bool,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     sanctum_daemon::init_tracing();
+    if arguments.own_session {
+        // Refused only to the leader of a group, which has what this is for.
+        rustix::process::setsid().ok();
+    }
     let programs =
         std::env::current_exe().ok().and_then(|program| program.parent().map(PathBuf::from));
     let config = match Config::new(&arguments.home, &arguments.cache, programs.as_deref()) {

@@ -1,3 +1,27 @@
-//! Placeholder while the workspace is laid out.
+//! `sanctum`: the command line of the host plane.
 
-fn main() {}
+mod arguments;
+mod checks;
+mod commands;
+mod failure;
+mod output;
+mod place;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::arguments::Arguments;
+use crate::output::Output;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let output = Output::from_environment();
+    match commands::run(arguments, &output) {
+        Ok(code) => code,
+        Err(failure) => {
+            output.failure(&failure);
+            ExitCode::from(failure.code())
+        }
+    }
+}
