@@ -71,7 +71,8 @@ const environment = Object.fromEntries(
     .filter((line) => line.includes("=") && !line.startsWith("#"))
     .map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)]),
 );
-const agent = spawn("/usr/local/lib/sanctum/openclaw", ["gateway", "run", "--port", "1977"], {
+const program = "/opt/sanctum/agent/node_modules/openclaw/openclaw.mjs";
+const agent = spawn(process.execPath, [program, "gateway", "run", "--port", "1977"], {
   env: {
     ...process.env,
     ...environment,

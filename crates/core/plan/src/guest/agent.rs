@@ -6,6 +6,10 @@ use serde_json::{Value, json};
 
 use super::{AGENT_PORT, GATEWAY_PORT};
 
+/// The time the agent waits for its model's next word, in seconds. A local model on a busy machine
+/// reads for minutes before it writes; the agent's own limit of two would cut it off.
+const ANSWER_MAX_S: u32 = 900;
+
 /// What the agent must know to serve its owner and to reach its model.
 ///
 /// It holds two secrets, and so does what is rendered from it.
@@ -67,6 +71,7 @@ pub fn openclaw_json(agent: &Agent<'_>) -> String {
                     "baseUrl": alloc::format!("http://127.0.0.1:{GATEWAY_PORT}/v1"),
                     "apiKey": agent.caller_key,
                     "api": "openai-completions",
+                    "timeoutSeconds": ANSWER_MAX_S,
                     "models": [{
                         "id": agent.model,
                         "name": agent.model,

@@ -20,7 +20,6 @@ macro_rules! files {
 /// The files that go into the image, by their paths below `/`. A test holds this table against
 /// the directory.
 pub(super) const FILES: &[(&str, &str)] = files![
-    "etc/default/qemu-guest-agent",
     "etc/hostname",
     "etc/hosts",
     "etc/initramfs-tools/conf.d/sanctum",
@@ -30,11 +29,11 @@ pub(super) const FILES: &[(&str, &str)] = files![
     "etc/systemd/journald.conf.d/sanctum.conf",
     "etc/systemd/system.conf.d/sanctum.conf",
     "etc/systemd/system/openclaw.service",
+    "etc/systemd/system/qemu-guest-agent.service.d/sanctum.conf",
     "etc/systemd/system/sanctum-instance.service",
     "etc/systemd/system/sanctum-network.service",
     "etc/systemd/system/ssh.service.d/sanctum.conf",
     "usr/local/lib/sanctum/keep-unit",
-    "usr/local/lib/sanctum/openclaw",
     "usr/local/lib/sanctum/openclaw.env",
     "usr/local/lib/sanctum/set-network",
     "usr/local/lib/sanctum/unpack-instance",

@@ -30,6 +30,8 @@ pub async fn follow_unit(paths: &GuestPaths, ssh_port: u16, unit: &str) -> Resul
     }
     let mut signals = Signals::new()?;
     let mut follower = ssh(paths, ssh_port, &[KEEP_UNIT, unit], Stdio::piped())?;
+    // Taken out, or waiting for it would close it and so tell the follower in the guest to end.
+    let input = follower.stdin.take();
     let ended = tokio::select! {
         biased;
         () = signals.next() => None,
@@ -43,7 +45,7 @@ pub async fn follow_unit(paths: &GuestPaths, ssh_port: u16, unit: &str) -> Resul
             Err(error) => error.to_string(),
         }));
     }
-    // Its input closes with it, and the follower in the guest ends.
+    drop(input);
     drop(follower.kill().await);
     tracing::info!(unit, "stopping");
     let mut stop = ssh(paths, ssh_port, &["systemctl", "stop", unit], Stdio::null())?;
