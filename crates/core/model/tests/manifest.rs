@@ -135,6 +135,30 @@ fn a_key_where_its_name_belongs_is_refused_without_being_shown() {
 }
 
 #[test]
+fn a_key_is_not_sent_in_the_clear_past_this_machine() {
+    let text = |url: &str| {
+        format!(
+            "[provider.x]\nbase_url = \"{url}\"\nkey = \"x\"\n[route]\ncouncil-brain = [\"x/m\"]\n"
+        )
+    };
+    for good in ["http://127.0.0.1:9/v1", "http://localhost/v1", "https://x.example/v1"] {
+        Manifest::parse(&text(good)).unwrap();
+    }
+    for bad in
+        ["http://x.example/v1", "http://192.168.1.7:8080/v1", "http://127.0.0.1.evil.example/v1"]
+    {
+        assert!(Manifest::parse(&text(bad)).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn a_seat_and_a_provider_do_not_share_a_name() {
+    let text = "[seat.general]\nmodel = \"m\"\n\
+                [provider.general]\nbase_url = \"https://x.example/v1\"\nkey = \"x\"\n";
+    assert_eq!(messages(text), ["`general` is a seat and a provider"]);
+}
+
+#[test]
 fn needs_must_exist_and_not_run_in_a_circle() {
     let circle = r#"
 [component.a]

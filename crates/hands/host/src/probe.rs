@@ -90,7 +90,7 @@ fn look_tcp(address: SocketAddr, banner: &str, timeout: Duration) -> Result<(), 
     let mut found = vec![0; banner.len()];
     stream
         .set_read_timeout(Some(timeout))
-        .and_then(|()| stream.read_exact(&mut found))
+        .and_then(|()| stream.read_exact(&mut found).map_err(in_time))
         .map_err(|source| LookError::Exchange { place: place.clone(), source })?;
     if found == banner.as_bytes() {
         return Ok(());
@@ -152,7 +152,7 @@ fn exchange<S: Read + Write>(
             return Err(io::ErrorKind::TimedOut.into());
         }
         limit(stream, left)?;
-        match stream.read(&mut buffer)? {
+        match stream.read(&mut buffer).map_err(in_time)? {
             0 if answer.is_empty() => return Err(io::ErrorKind::UnexpectedEof.into()),
             0 => return Ok(answer),
             count => answer.extend_from_slice(&buffer[..count]),
@@ -161,6 +161,11 @@ fn exchange<S: Read + Write>(
             return Ok(answer);
         }
     }
+}
+
+/// A read that ran into its limit is told as that: the system's own word is "try again".
+fn in_time(error: io::Error) -> io::Error {
+    if error.kind() == io::ErrorKind::WouldBlock { io::ErrorKind::TimedOut.into() } else { error }
 }
 
 /// Whether the answer has all the body its head announces; some servers keep the line open.

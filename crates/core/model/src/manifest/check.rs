@@ -70,6 +70,10 @@ pub(super) fn base_url(text: &str) -> Result<String, &'static str> {
             "an address that begins with https:// (or http://) and a host, without a query or a user",
         );
     }
+    let (name, _) = host.rsplit_once(':').unwrap_or((host, ""));
+    if text.starts_with("http://") && !["127.0.0.1", "localhost", "[::1]"].contains(&name) {
+        return Err("a key goes over http:// to this machine alone; use https://");
+    }
     Ok(text.trim_end_matches('/').to_owned())
 }
 
@@ -95,6 +99,20 @@ pub(super) fn component_name(
         return None;
     }
     reader.parse_name(name)
+}
+
+/// proxyd knows both kinds by one name.
+pub(super) fn names(
+    seats: &BTreeMap<SeatName, Seat>,
+    providers: &[Placed<String>],
+    problems: &Problems,
+) {
+    for provider in providers {
+        if seats.keys().any(|seat| seat.as_str() == provider.value) {
+            let message = format!("`{}` is a seat and a provider", provider.value);
+            problems.add_with_help(provider.span.clone(), message, "give one of them another name");
+        }
+    }
 }
 
 /// The routes as written; without any, `model` leads to each seat in turn.

@@ -42,7 +42,7 @@ pub(super) fn read(text: &str) -> (Option<Manifest>, Vec<Problem>) {
     let (openclaw, model) = openclaw(root.table("openclaw"), &mut places);
     let proxyd = proxyd(root.table("proxyd"), &mut places);
     let mut seats = seats(&mut root, &mut places);
-    let providers = providers(&mut root);
+    let (providers, provider_names) = providers(&mut root);
     let route = root.table("route");
     if seats.is_empty() && providers.is_empty() {
         seats.insert(
@@ -54,6 +54,7 @@ pub(super) fn read(text: &str) -> (Option<Manifest>, Vec<Problem>) {
     let routes = check::routes(route, &seats, &providers, &openclaw.model);
     let components = components(&mut root, &mut places);
     root.finish();
+    check::names(&seats, &provider_names, &problems);
     check::model(&model, &routes, &problems);
     check::ports(&places, &problems);
     check::needs(&components, &seats, &places, &problems);
@@ -152,8 +153,10 @@ fn seats(root: &mut Reader<'_, '_>, places: &mut Places) -> BTreeMap<SeatName, S
     seats
 }
 
-fn providers(root: &mut Reader<'_, '_>) -> BTreeMap<ProviderName, Provider> {
-    let mut providers = BTreeMap::new();
+type Providers = BTreeMap<ProviderName, Provider>;
+
+fn providers(root: &mut Reader<'_, '_>) -> (Providers, Vec<Placed<String>>) {
+    let (mut providers, mut names) = (Providers::new(), Vec::new());
     for (name, mut reader) in root.tables("provider") {
         let base_url = reader.parsed("base_url", String::new(), check::base_url);
         let key = reader.parsed("key", String::new(), check::secret_name);
@@ -172,9 +175,10 @@ fn providers(root: &mut Reader<'_, '_>) -> BTreeMap<ProviderName, Provider> {
         if let Some(parsed) = reader.parse_name(&name) {
             providers.insert(parsed, Provider { base_url, key });
         }
+        names.push(name);
         reader.finish();
     }
-    providers
+    (providers, names)
 }
 
 fn components(root: &mut Reader<'_, '_>, places: &mut Places) -> BTreeMap<ComponentName, Declared> {
