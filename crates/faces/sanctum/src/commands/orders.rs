@@ -8,7 +8,7 @@ use sanctum_wire::{ClientError, ComponentState, PhaseName, Snapshot, Verb};
 
 use super::{Outcome, block_on};
 use crate::failure::{Failure, NOT_RUNNING};
-use crate::output::{Output, Paint, Step};
+use crate::output::{Output, Paint, Step, shown};
 use crate::place::Place;
 
 /// How often castellan is asked while something is waited for.
@@ -107,12 +107,15 @@ pub(crate) fn find<'s>(snapshot: &'s Snapshot, component: &str) -> Option<&'s Co
     snapshot.components.iter().find(|state| state.name == component)
 }
 
-/// A component's state in a few words: the phase, and why it is not ready.
+/// A component's state in a few words: the phase, for how long, and why it is not ready. What a
+/// look at one that is still starting found is no news: it is not ready yet.
 pub(crate) fn described(state: &ComponentState) -> String {
-    match (&state.root_cause, state.note.as_str()) {
-        (Some(root), _) => format!("{}, for {root}", state.phase),
-        (None, "") => state.phase.to_string(),
-        (None, note) => format!("{}: {note}", state.phase),
+    let age = shown(Duration::from_millis(state.phase_age_ms));
+    match (&state.root_cause, state.phase, state.note.as_str()) {
+        (Some(root), phase, _) => format!("{phase}, for {root}"),
+        (None, PhaseName::Starting, _) => format!("starting for {age}"),
+        (None, phase, "") => phase.to_string(),
+        (None, phase, note) => format!("{phase}: {note}"),
     }
 }
 

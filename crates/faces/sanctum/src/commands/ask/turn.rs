@@ -73,7 +73,9 @@ impl Turn {
             let data = match frame {
                 None => return Ok(None),
                 Some(Err(error)) => {
-                    return Err(Failure::new(format!("the connection to the agent broke: {error}")));
+                    return Err(Failure::new(format!(
+                        "the connection to the agent broke: {error}"
+                    )));
                 }
                 Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
             };
