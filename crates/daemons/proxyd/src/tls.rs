@@ -45,6 +45,7 @@ impl Authorities {
     }
 }
 
+#[cfg(not(target_os = "macos"))]
 fn native() -> RootCertStore {
     let found = rustls_native_certs::load_native_certs();
     for error in &found.errors {
@@ -52,6 +53,20 @@ fn native() -> RootCertStore {
     }
     let mut trusted = RootCertStore::empty();
     trusted.add_parsable_certificates(found.certs);
+    trusted
+}
+
+/// The file that macOS keeps for programs without its frameworks. What the owner has added to the
+/// keychain is not in it: that is named by `extra_ca`.
+#[cfg(target_os = "macos")]
+fn native() -> RootCertStore {
+    let mut trusted = RootCertStore::empty();
+    match CertificateDer::pem_file_iter("/etc/ssl/cert.pem") {
+        Ok(found) => {
+            trusted.add_parsable_certificates(found.flatten());
+        }
+        Err(error) => tracing::warn!(%error, "cannot read the machine's certificate authorities"),
+    }
     trusted
 }
 
