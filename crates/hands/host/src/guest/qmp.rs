@@ -1,4 +1,5 @@
-//! The machine protocol of QEMU: one question, one answer, on its unix socket.
+//! The two protocols of QEMU: that of the machine, and that of its agent in the guest. One
+//! question, one answer, each on its unix socket.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
@@ -11,6 +12,8 @@ use super::{GuestError, GuestPaths};
 
 /// The time one answer may take; the emulator that takes longer is stuck.
 const ANSWER_MAX: Duration = Duration::from_secs(3);
+/// The time the agent in the guest has to say that it is there; an emulated one is not quick.
+const AGENT_MAX: Duration = Duration::from_secs(15);
 /// Bytes of one answer.
 const LINE_BYTES_MAX: u64 = 64 * 1024;
 /// Events that may come before an answer.
@@ -26,13 +29,22 @@ pub fn machine_state(paths: &GuestPaths) -> Result<String, GuestError> {
     Ok(answer["status"].as_str().unwrap_or("unknown").to_owned())
 }
 
-/// Presses the power button: the guest shuts down by itself, if it can.
+/// Asks the guest to shut down by itself: through the agent of QEMU in it, since the guest has
+/// nothing that would watch a power button.
 ///
 /// # Errors
 ///
-/// As [`machine_state`].
+/// As [`machine_state`], and when no agent answers: the guest is not up yet, or hangs.
 pub fn power_down(paths: &GuestPaths) -> Result<(), GuestError> {
-    ask(&paths.qmp_socket(), "system_powerdown").map(drop)
+    let socket = paths.guest_agent_socket();
+    let odd = |what: String| GuestError::Protocol { socket: socket.clone(), what };
+    let stream = connect(&socket, AGENT_MAX).map_err(odd)?;
+    let mut reader = BufReader::new(&stream);
+    say(&stream, &json!({ "execute": "guest-ping" })).map_err(odd)?;
+    read_answer(&mut reader).map_err(odd)?;
+    // It gives no answer to this: it is gone by then.
+    let order = json!({ "execute": "guest-shutdown", "arguments": { "mode": "powerdown" } });
+    say(&stream, &order).map_err(odd)
 }
 
 /// Ends the emulator, whatever the guest is at.
@@ -42,20 +54,29 @@ pub(super) fn quit(paths: &GuestPaths) -> Result<(), GuestError> {
 
 fn ask(socket: &Path, command: &str) -> Result<Value, GuestError> {
     let odd = |what: String| GuestError::Protocol { socket: socket.to_owned(), what };
-    let stream = UnixStream::connect(socket).map_err(|error| odd(error.to_string()))?;
-    stream
-        .set_read_timeout(Some(ANSWER_MAX))
-        .and_then(|()| stream.set_write_timeout(Some(ANSWER_MAX)))
-        .map_err(|error| odd(error.to_string()))?;
+    let stream = connect(socket, ANSWER_MAX).map_err(odd)?;
     let mut reader = BufReader::new(&stream);
     read(&mut reader).map_err(odd)?;
     let mut answer = Value::Null;
     for execute in ["qmp_capabilities", command] {
-        let question = json!({ "execute": execute }).to_string() + "\n";
-        (&stream).write_all(question.as_bytes()).map_err(|error| odd(error.to_string()))?;
+        say(&stream, &json!({ "execute": execute })).map_err(odd)?;
         answer = read_answer(&mut reader).map_err(odd)?;
     }
     Ok(answer)
+}
+
+fn connect(socket: &Path, answer_max: Duration) -> Result<UnixStream, String> {
+    let stream = UnixStream::connect(socket).map_err(|error| error.to_string())?;
+    stream
+        .set_read_timeout(Some(answer_max))
+        .and_then(|()| stream.set_write_timeout(Some(answer_max)))
+        .map_err(|error| error.to_string())?;
+    Ok(stream)
+}
+
+fn say(mut stream: &UnixStream, message: &Value) -> Result<(), String> {
+    let line = message.to_string() + "\n";
+    stream.write_all(line.as_bytes()).map_err(|error| error.to_string())
 }
 
 fn read_answer(reader: &mut BufReader<&UnixStream>) -> Result<Value, String> {
@@ -127,6 +148,13 @@ mod tests {
             r#"{"error":{"class":"CommandNotFound"}}"#,
         ]);
         assert!(machine_state(&paths).unwrap_err().to_string().contains("it refused"));
+    }
+
+    #[test]
+    fn a_guest_without_an_agent_is_not_waited_for() {
+        let home = tempfile::tempdir().unwrap();
+        let paths = GuestPaths::new(home.path());
+        assert!(matches!(power_down(&paths), Err(GuestError::Protocol { .. })));
     }
 
     #[test]

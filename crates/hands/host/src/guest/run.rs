@@ -1,8 +1,8 @@
 //! The guest while it runs: a foreground program that castellan keeps.
 //!
 //! ```text
-//! choose accelerator → start emulator → watch ─┬─ told to stop → power button ─┬─ off in time → done
-//!                                              │                               └─ quit, then kill
+//! choose accelerator → start emulator → watch ─┬─ told to stop → ask the guest ─┬─ off in time → done
+//!                                              │                                └─ quit, then kill
 //!                                              └─ emulator gone by itself → an error
 //! ```
 
@@ -138,16 +138,15 @@ async fn live(
     }
     tracing::info!(limit_s = stop_max.as_secs(), "shutting the guest down");
     let asked = paths.clone();
-    let pressed = tokio::task::spawn_blocking(move || power_down(&asked)).await;
-    let pressed = matches!(pressed, Ok(Ok(())));
-    if pressed {
+    let told = tokio::task::spawn_blocking(move || power_down(&asked)).await;
+    if matches!(told, Ok(Ok(()))) {
         tokio::select! {
             _ = child.wait() => return Ok(End::Told),
             () = sleep(stop_max) => tracing::warn!("the guest did not shut down in time"),
             () = signals.next() => tracing::warn!("told twice, not waiting for the guest"),
         }
     } else {
-        tracing::warn!("the emulator does not answer");
+        tracing::warn!("the guest does not answer, ending the emulator");
     }
     let asked = paths.clone();
     drop(tokio::task::spawn_blocking(move || qmp::quit(&asked)).await);
