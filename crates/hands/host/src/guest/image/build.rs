@@ -97,6 +97,10 @@ impl Build<'_> {
     fn lock(&self, on: OnProgress<'_>) -> Result<File, GuestError> {
         let path = self.images.join("lock");
         let lock = File::create(&path).map_err(GuestError::file("open", &path))?;
+        // The programs we start hold it too: one that still cleans up after we are gone must not
+        // meet the next builder in its directory.
+        rustix::io::fcntl_setfd(&lock, rustix::io::FdFlags::empty())
+            .map_err(|errno| GuestError::file("lock", &path)(errno.into()))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
