@@ -21,6 +21,9 @@ use crate::file;
 /// tell it.
 const WATCH_INTERVAL: Duration = Duration::from_millis(100);
 
+/// The states of `/proc/PID/stat` of a process that has ended and is not collected.
+const ENDED: [&str; 3] = ["Z", "X", "x"];
+
 /// A process, so that another one with the same id is not mistaken for it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
@@ -125,11 +128,23 @@ pub fn kill_group(group: u32) {
     signal_group(group, Signal::KILL);
 }
 
-/// Whether no process of the group is left, collected or not.
+/// Whether no process of the group is left. One that has ended and waits to be collected is not
+/// left: its parent may be somebody who never collects, as the first process of a container.
 pub fn is_group_empty(group: u32) -> bool {
-    raw(group).is_none_or(|group| {
-        test_kill_process_group(group).is_err_and(|error| error == rustix::io::Errno::SRCH)
-    })
+    let Some(id) = raw(group) else { return true };
+    match test_kill_process_group(id) {
+        Err(error) if error == rustix::io::Errno::SRCH => true,
+        Ok(()) | Err(_) => !has_living_member(group),
+    }
+}
+
+/// Asked only of a group of which something is left, if only to be collected. Where the system
+/// lists no processes, that is all that can be known: it lives.
+fn has_living_member(group: u32) -> bool {
+    if !Path::new("/proc/self/stat").exists() {
+        return true;
+    }
+    pids().any(|pid| stat_after_name(pid).as_deref().and_then(group_of_stat) == Some(group))
 }
 
 /// Kills what is left of a group until nothing is. Blocks its thread.
@@ -138,6 +153,35 @@ pub fn clear_group(group: u32) {
         kill_group(group);
         thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// The groups, other than our own, in which a living process has the variable `name` set to
+/// `value`, as it had it when it was started. Empty where the system does not tell.
+pub fn marked_groups(name: &str, value: &str) -> Vec<u32> {
+    let mark = format!("{name}={value}");
+    let own = stat_after_name(process::id()).as_deref().and_then(group_of_stat);
+    let marked = |pid: u32| {
+        let variables = fs::read(format!("/proc/{pid}/environ")).ok()?;
+        variables.split(|byte| *byte == 0).find(|variable| *variable == mark.as_bytes())?;
+        group_of_stat(&stat_after_name(pid)?)
+    };
+    let mut groups: Vec<u32> = pids().filter_map(marked).collect();
+    groups.retain(|group| Some(*group) != own);
+    groups.sort_unstable();
+    groups.dedup();
+    groups
+}
+
+fn pids() -> impl Iterator<Item = u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+/// The group of a process that has not ended.
+fn group_of_stat(stat: &str) -> Option<u32> {
+    let mut fields = stat.split(' ');
+    let state = fields.next()?;
+    if ENDED.contains(&state) { None } else { fields.nth(1)?.parse().ok() }
 }
 
 fn signal_group(group: u32, signal: Signal) {
@@ -152,14 +196,18 @@ fn raw(pid: u32) -> Option<Pid> {
     i32::try_from(pid).ok().filter(|pid| *pid > 1).and_then(Pid::from_raw)
 }
 
-/// The 22nd field of `/proc/PID/stat`, in clock ticks since boot. The name in the second field
+/// The fields of `/proc/PID/stat` from the third one, the state, on. The name in the second field
 /// may hold anything, a closing parenthesis too, so fields are counted after the last one.
-fn started_by_proc(pid: u32) -> Option<String> {
+fn stat_after_name(pid: u32) -> Option<String> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let (_, after_name) = stat.rsplit_once(") ")?;
-    let mut fields = after_name.split(' ');
-    let state = fields.next()?;
-    if state == "Z" || state == "X" {
+    Some(stat.rsplit_once(") ")?.1.to_owned())
+}
+
+/// The 22nd field of `/proc/PID/stat`, in clock ticks since boot.
+fn started_by_proc(pid: u32) -> Option<String> {
+    let stat = stat_after_name(pid)?;
+    let mut fields = stat.split(' ');
+    if ENDED.contains(&fields.next()?) {
         return None;
     }
     fields.nth(18).map(str::to_owned)
@@ -210,6 +258,33 @@ mod tests {
         assert!(!is_group_empty(child.id()));
         clear_group(child.id());
         assert!(is_group_empty(child.id()));
+    }
+
+    #[test]
+    fn one_that_only_waits_to_be_collected_is_not_left_in_its_group() {
+        let (mut child, _home) = sleep_for_long();
+        let identity = Identity::of(child.id()).unwrap();
+        kill_group(child.id());
+        identity.wait_for_end();
+        clear_group(child.id());
+        assert!(is_group_empty(child.id()), "nobody has collected it");
+        child.wait().unwrap();
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_group_is_found_by_its_mark_also_when_its_leader_is_gone() {
+        let home = tempfile::tempdir().unwrap();
+        let mark = home.path().to_str().unwrap();
+        let command = Command::new("sh")
+            .arguments(["-c", "sleep 600 & exit 0"])
+            .variable("SANCTUM_TEST_MARK", mark);
+        let mut child = spawn(&command, &home.path().join("x.log")).unwrap();
+        child.wait().unwrap();
+        assert_eq!(marked_groups("SANCTUM_TEST_MARK", mark), [child.id()]);
+        assert_eq!(marked_groups("SANCTUM_TEST_MARK", "another"), [0; 0]);
+        clear_group(child.id());
+        assert_eq!(marked_groups("SANCTUM_TEST_MARK", mark), [0; 0]);
     }
 
     #[test]

@@ -1,3 +1,5 @@
+//! What an instance is made of, and what of it stays when it is made again.
+
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
