@@ -47,6 +47,7 @@ fn event() -> impl Strategy<Value = Event> {
         Just(Event::Restart),
         Just(Event::Adopted),
         Just(Event::SpawnFailed),
+        Just(Event::Ending),
         Just(Event::Gone),
         Just(Event::Looked(Seen::Good)),
         Just(Event::Looked(Seen::Bad)),
@@ -105,7 +106,7 @@ proptest! {
     /// Any sequence of deaths, looks and orders over a chain with a side branch.
     #[test]
     fn in_a_fleet_nothing_starts_before_its_needs_and_nothing_stops_before_what_needs_it(
-        script in prop::collection::vec((0usize..5, 0u8..7, 0u64..90), 0..200),
+        script in prop::collection::vec((0usize..5, 0u8..8, 0u64..90), 0..200),
     ) {
         let mut fleet = fleet();
         let mut now = Moment::default();
@@ -119,6 +120,7 @@ proptest! {
                 3 => fleet.on(index, Event::Looked(Seen::Good), now),
                 4 => fleet.on(index, Event::Looked(Seen::Bad), now),
                 5 => fleet.order(index, Order::Down, now),
+                6 if alive.contains(&index) => fleet.on(index, Event::Ending, now),
                 _ => fleet.tick(now),
             };
             for (member, effect) in effects {
@@ -220,6 +222,20 @@ fn what_falls_with_its_need_waits_for_it_and_is_not_blamed() {
     assert_eq!(named(&fleet, &effects), [("umbilical".to_owned(), Effect::Spawn)]);
     let effects = fleet.on(umbilical, Event::Looked(Seen::Good), at(131));
     assert_eq!(named(&fleet, &effects), [("openclaw".to_owned(), Effect::Spawn)]);
+}
+
+#[test]
+fn what_falls_while_its_need_is_still_being_cleared_away_is_not_blamed() {
+    let mut fleet = fleet();
+    bring_up(&mut fleet, at(0));
+    let (guest, umbilical) = (position(&fleet, "guest"), position(&fleet, "umbilical"));
+    assert_eq!(fleet.on(guest, Event::Ending, at(7)), []);
+    fleet.on(umbilical, Event::Gone, at(7));
+    assert!(matches!(fleet.members()[umbilical].phase(), Phase::Waiting { crashes: 0 }));
+    assert_eq!(fleet.root_cause(umbilical), Some(guest));
+    fleet.on(guest, Event::Gone, at(7));
+    let crashes = [guest, umbilical].map(|index| fleet.members()[index].crashes_total());
+    assert_eq!(crashes, [1, 0]);
 }
 
 #[test]

@@ -40,7 +40,7 @@ pub struct ComponentState {
     pub phase_age_ms: u64,
     /// Its process id; absent when nothing runs.
     pub pid: Option<u32>,
-    /// How often it ended without being told to.
+    /// How often it ended without being told to, and not for want of what it needs.
     pub crashes: u32,
     /// The component that keeps it from being ready; absent when it is its own reason.
     pub root_cause: Option<String>,

@@ -1,3 +1,5 @@
+//! What is said of the guest, as whole texts.
+
 use super::*;
 
 const RECIPE: &str = include_str!("../../../../../guest/recipe.toml");

@@ -284,7 +284,7 @@ mod tests {
     #[test]
     fn the_components_of_an_empty_manifest_are_the_five() {
         let found = components(&Manifest::default(), &layout());
-        let shown: String = found
+        let shown: Vec<String> = found
             .iter()
             .map(|it| {
                 let needs: Vec<&str> = it.needs.iter().map(ComponentName::as_str).collect();
@@ -297,7 +297,7 @@ mod tests {
                 )
             })
             .collect();
-        insta::assert_snapshot!(shown);
+        insta::assert_snapshot!(shown.concat());
     }
 
     #[test]

@@ -50,7 +50,8 @@ impl Member {
         self.order
     }
 
-    /// How often it ended without being told to, since castellan began to keep it.
+    /// How often it ended without being told to, since castellan began to keep it. Ends for want
+    /// of something it needs are not among them.
     pub fn crashes_total(&self) -> u32 {
         self.crashes_total
     }
@@ -178,7 +179,7 @@ impl Fleet {
         let ended = matches!(event, Event::Gone | Event::SpawnFailed) && member.phase.has_child();
         let asked =
             matches!(member.phase, Phase::Stopping { then: Then::Stay | Then::StartAnew, .. });
-        if ended && !asked {
+        if ended && !asked && needs == Needs::Met {
             member.crashes_total += 1;
         }
         let (phase, effect) = member.phase.on(event, needs, &member.patience, now);

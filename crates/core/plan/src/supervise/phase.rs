@@ -109,6 +109,8 @@ pub enum Event {
     Adopted,
     /// Its program could not be started.
     SpawnFailed,
+    /// Its program has ended. What it had started may still run, and is being cleared away.
+    Ending,
     /// Its program is gone, with everything it had started.
     Gone,
     /// A look at it came back.
@@ -195,6 +197,11 @@ impl From<&Component> for Patience {
 }
 
 impl Patience {
+    /// The crashes that still count after a run of this length.
+    fn remembered(&self, crashes: u32, ran: Duration) -> u32 {
+        if ran >= self.run_long { 0 } else { crashes }
+    }
+
     /// The wait after so many crashes in a row: none after the first, then doubling to the cap.
     fn delay(&self, crashes: u32) -> Duration {
         match crashes {
@@ -263,6 +270,7 @@ impl Phase {
             Event::Stop => self.stop(patience, now),
             Event::Restart => self.restart(needs, patience, now),
             Event::Adopted => self.adopted(patience, now),
+            Event::Ending => (self.ending(patience, now), None),
             Event::SpawnFailed | Event::Gone => self.gone(needs, patience, now),
             Event::Looked(seen) => (self.looked(seen, patience, now), None),
             Event::Tick => self.tick(needs, patience, now),
@@ -328,6 +336,21 @@ impl Phase {
         }
     }
 
+    /// From here on nobody can rely on it, and who falls with it is a casualty: this must be known
+    /// before its fall is seen by others.
+    fn ending(self, patience: &Patience, now: Moment) -> Self {
+        let crashes = match self {
+            Self::Starting { crashes, .. } | Self::Unhealthy { crashes, .. } => crashes,
+            Self::Ready { since, crashes, .. } => patience.remembered(crashes, now - since),
+            Self::Stopped
+            | Self::Waiting { .. }
+            | Self::Stopping { .. }
+            | Self::BackingOff { .. }
+            | Self::GivenUp { .. } => return self,
+        };
+        Self::stopping(Then::CountCrash { crashes }, patience, now).0
+    }
+
     fn gone(self, needs: Needs, patience: &Patience, now: Moment) -> (Self, Option<Effect>) {
         match self {
             Self::Stopped
@@ -340,7 +363,7 @@ impl Phase {
                 (Self::crashed(crashes, needs, patience, now), None)
             }
             Self::Ready { since, crashes, .. } => {
-                let crashes = if now - since >= patience.run_long { 0 } else { crashes };
+                let crashes = patience.remembered(crashes, now - since);
                 (Self::crashed(crashes, needs, patience, now), None)
             }
             Self::Stopping { then: Then::Stay, .. } => (Self::Stopped, None),
