@@ -68,28 +68,33 @@ pub(crate) async fn serve(listener: UnixListener, handle: Handle, shutdown: Shut
             },
             () = stop.cancelled() => return,
         };
-        let (handle, stop) = (handle.clone(), stop.clone());
-        let streams = shutdown.clone();
+        let (handle, tasks) = (handle.clone(), shutdown.clone());
         shutdown.spawn(async move {
-            tokio::select! {
-                () = answer_all(stream, handle, streams) => {}
-                () = stop.cancelled() => tokio::time::sleep(Duration::from_millis(50)).await,
-            }
+            answer_all(stream, handle, tasks).await;
             drop(place);
         });
     }
 }
 
+/// Answers what comes over one connection. At the end, what was asked is still answered.
 async fn answer_all(stream: UnixStream, handle: Handle, shutdown: Shutdown) {
+    let stop = shutdown.token();
     let service = service_fn(|request| {
         let (handle, shutdown) = (handle.clone(), shutdown.clone());
         async move { Ok::<_, Infallible>(answer(request, handle, &shutdown).await) }
     });
-    let served = http1::Builder::new()
+    let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_MAX)
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    let served = tokio::select! {
+        served = connection.as_mut() => served,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
     if let Err(error) = served {
         tracing::debug!(%error, "a control connection ended early");
     }

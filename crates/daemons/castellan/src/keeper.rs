@@ -24,6 +24,11 @@ const LOG_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// How often the logs' sizes are looked at.
 const LOG_INTERVAL: Duration = Duration::from_secs(30);
 
+/// The time from SIGTERM to SIGKILL of what is nobody's.
+const LEFTOVER_STOP_MAX: Duration = Duration::from_secs(10);
+/// Set, to the state directory, for every child and so for all that it starts.
+const KEEPER_VARIABLE: &str = "SANCTUM_KEPT_BY";
+
 /// What a request wants of the keeper.
 #[derive(Debug)]
 pub(crate) enum Request {
@@ -94,7 +99,7 @@ impl Keeper {
         let kept = components.into_iter().map(Kept::new).collect();
         let (requests, receiver) = mpsc::channel(QUEUE_MAX);
         let (snapshots, watched) = watch::channel(Arc::new(base.clone()));
-        let keeper = Self {
+        let mut keeper = Self {
             fleet,
             kept,
             journal: Journal::at(layout.chitti()),
@@ -108,6 +113,8 @@ impl Keeper {
             occurrences: mpsc::channel(QUEUE_MAX),
             course: Course::Keeping,
         };
+        // Whoever asks early is told of every component, and of none that it is ready.
+        keeper.publish();
         (keeper, Handle { requests, snapshots: watched })
     }
 
@@ -176,7 +183,22 @@ impl Keeper {
                 .map_or(Duration::from_secs(10), |kept| kept.component.stop_max);
             end_group(child.identity, stop_max).await;
         }
+        self.clear_leftovers().await;
         self.publish();
+    }
+
+    /// Ends what a castellan before this one started and no record leads to: what is left of a
+    /// component that died in between, or of one whose record was lost.
+    async fn clear_leftovers(&mut self) {
+        for group in process::marked_groups(KEEPER_VARIABLE, &self.layout.home) {
+            let is_kept = |kept: &Kept| kept.child.as_ref().is_some_and(|child| child.pid == group);
+            if self.kept.iter().any(is_kept) {
+                continue;
+            }
+            self.journal.add("castellan", "cleared-leftover", format!("group {group}"));
+            let leader = Identity { pid: group, started: String::new() };
+            end_group(Identity::of(group).unwrap_or(leader), LEFTOVER_STOP_MAX).await;
+        }
     }
 
     fn adopt_one(&mut self, index: usize, identity: Identity) {
@@ -198,10 +220,17 @@ impl Keeper {
             self.kept[index].child = None;
             self.journal.add(self.kept[index].component.name.as_str(), "exited", note.clone());
         }
-        if event != Event::Looked(Seen::Good) {
-            self.kept[index].note = note;
-        } else if self.fleet.members()[index].phase().is_ready() {
-            self.kept[index].note.clear();
+        // What a look found is over once a look is good; how an end came about is not.
+        let is_ending = matches!(self.fleet.members()[index].phase(), Phase::Stopping { .. });
+        match event {
+            Event::Looked(_) if is_ending => {}
+            Event::Looked(_) | Event::Ending | Event::Gone => self.kept[index].note = note,
+            Event::Start
+            | Event::Stop
+            | Event::Restart
+            | Event::Adopted
+            | Event::SpawnFailed
+            | Event::Tick => {}
         }
         let effects = self.fleet.on(index, event, self.now());
         self.perform(effects);
@@ -288,8 +317,9 @@ impl Keeper {
                 .map_err(|error| ErrorChain(&error).to_string())?;
         }
         let log = PathBuf::from(self.layout.log(&component.name));
-        let child = process::spawn(&component.command, &log)
-            .map_err(|error| ErrorChain(&error).to_string())?;
+        let command = component.command.clone().variable(KEEPER_VARIABLE, self.layout.home.clone());
+        let child =
+            process::spawn(&command, &log).map_err(|error| ErrorChain(&error).to_string())?;
         let pid = child.id();
         // One that is gone already has no start to be compared with; it is waited for all the same.
         let identity = Identity::of(pid).unwrap_or(Identity { pid, started: String::new() });
@@ -315,8 +345,10 @@ impl Keeper {
                 identity.wait_for_end();
                 format!("pid {}: ended, how is not known for one that was adopted", identity.pid)
             };
+            let tell = |event| Occurrence { index, run, event, note: note.clone() };
+            sender.blocking_send(tell(Event::Ending)).ok();
             process::clear_group(identity.pid);
-            sender.blocking_send(Occurrence { index, run, event: Event::Gone, note }).ok();
+            sender.blocking_send(tell(Event::Gone)).ok();
         };
         drop(tokio::task::spawn_blocking(wait));
     }
