@@ -1,0 +1,13 @@
+//! The real castellan over real processes: order, faults, adoption, control.
+//!
+//! Every test has a state directory, ports and processes of its own, awaits conditions and never
+//! a time, and leaves nothing running.
+
+#![cfg(target_os = "linux")]
+
+mod adoption;
+mod control;
+mod crashes;
+mod health;
+mod order;
+mod story;
