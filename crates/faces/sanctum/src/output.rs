@@ -47,6 +47,7 @@ impl Paint {
     }
 }
 
+#[expect(clippy::unused_self, reason = "who prints has been given the one door to do it through")]
 impl Output {
     pub(crate) fn from_environment() -> Self {
         let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
@@ -158,7 +159,7 @@ impl Step<'_> {
 
     /// Says how many bytes of how many are there.
     pub(crate) fn bytes(&mut self, done: u64, total: u64) {
-        let share = if total == 0 { 0 } else { done * 100 / total };
+        let share = (done * 100).checked_div(total).unwrap_or(0);
         self.detail(format!("{} of {} ({share} %)", HumanBytes(done), HumanBytes(total)));
     }
 
@@ -166,7 +167,7 @@ impl Step<'_> {
     pub(crate) fn progress(&mut self, progress: Progress) {
         match progress {
             Progress::Step { index, count, name } => {
-                self.detail(format!("[{index}/{count}] {name}"))
+                self.detail(format!("[{index}/{count}] {name}"));
             }
             Progress::Detail(detail) => self.detail(detail),
             Progress::Fraction { done, total } => self.bytes(done, total),

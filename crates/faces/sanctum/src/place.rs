@@ -80,7 +80,7 @@ impl Place {
     pub(crate) fn load(&self, output: &Output) -> Result<Loaded, Failure> {
         let path = self.layout.manifest();
         match fs::read_to_string(&path) {
-            Ok(text) => loaded(&path, text, output),
+            Ok(text) => loaded(&path, &text, output),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 Err(Failure::new(format!("there is no manifest at `{path}`"))
                     .with_code(CONFIGURATION)
@@ -100,10 +100,10 @@ fn text(path: &Path) -> Result<String, Failure> {
     })
 }
 
-fn loaded(path: &str, text: String, output: &Output) -> Result<Loaded, Failure> {
-    match Manifest::parse(&text) {
-        Ok(manifest) => Ok(Loaded { manifest, sha256: format!("{:x}", Sha256::digest(&text)) }),
-        Err(error) => Err(manifest_failure(path, &text, &error, output.has_color_err())),
+fn loaded(path: &str, text: &str, output: &Output) -> Result<Loaded, Failure> {
+    match Manifest::parse(text) {
+        Ok(manifest) => Ok(Loaded { manifest, sha256: format!("{:x}", Sha256::digest(text)) }),
+        Err(error) => Err(manifest_failure(path, text, &error, output.has_color_err())),
     }
 }
 

@@ -8,6 +8,7 @@ use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::pki_types::CertificateDer;
 use sanctum_secrets::Secret;
 use ureq::http::header::{CONTENT_LENGTH, CONTENT_RANGE, LOCATION};
 use ureq::http::{HeaderMap, Response, StatusCode};
@@ -182,8 +183,21 @@ fn reach(url: &str, error: ureq::Error) -> HubError {
     HubError::Reach { url: url.to_owned(), source: Box::new(error) }
 }
 
+#[cfg(not(target_os = "macos"))]
+fn system_certificates() -> Vec<CertificateDer<'static>> {
+    rustls_native_certs::load_native_certs().certs
+}
+
+/// The file that macOS keeps for programs without its frameworks.
+#[cfg(target_os = "macos")]
+fn system_certificates() -> Vec<CertificateDer<'static>> {
+    use rustls::pki_types::pem::PemObject as _;
+    let found = CertificateDer::pem_file_iter("/etc/ssl/cert.pem");
+    found.into_iter().flatten().flatten().collect()
+}
+
 fn system_roots() -> RootCerts {
-    let found = rustls_native_certs::load_native_certs().certs;
+    let found = system_certificates();
     let owned = found.iter().map(|certificate| Certificate::from_der(certificate).to_owned());
     RootCerts::new_with_certs(&owned.collect::<Vec<_>>())
 }

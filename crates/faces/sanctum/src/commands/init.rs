@@ -177,7 +177,7 @@ fn ask(
     check: impl Fn(&str) -> Result<String, String>,
 ) -> Result<String, Failure> {
     loop {
-        prompt(if default.is_empty() { "> ".to_owned() } else { format!("[{default}] > ") })?;
+        prompt(&if default.is_empty() { "> ".to_owned() } else { format!("[{default}] > ") })?;
         let line = read_line()?;
         let text = if line.is_empty() { default } else { &line };
         match check(text) {
@@ -189,7 +189,7 @@ fn ask(
 
 fn ask_key(output: &Output) -> Result<Secret<String>, Failure> {
     loop {
-        prompt("the provider's key (not shown) > ".to_owned())?;
+        prompt("the provider's key (not shown) > ")?;
         let quiet = NoEcho::begin();
         let line = read_line();
         drop(quiet);
@@ -202,7 +202,7 @@ fn ask_key(output: &Output) -> Result<Secret<String>, Failure> {
     }
 }
 
-fn prompt(text: String) -> Result<(), Failure> {
+fn prompt(text: &str) -> Result<(), Failure> {
     let mut err = io::stderr();
     err.write_all(text.as_bytes())
         .and_then(|()| err.flush())
@@ -255,24 +255,20 @@ fn write(place: &Place, output: &Output, answers: &Answers) -> Result<(), Failur
 
 fn rendered(answers: &Answers) -> String {
     let memory = answers.memory.as_deref().unwrap_or(MEMORY_DEFAULT);
-    let mut text = format!(
+    let local = |model: &str| format!("[seat.general]\nmodel = \"{model}\"\n");
+    let models = match &answers.model {
+        Some(ModelAnswer::Provider { base_url, model }) => format!(
+            "[provider.{PROVIDER}]\nbase_url = \"{base_url}\"\nkey = \"{PROVIDER}\"\n\n\
+             [route]\ncouncil-brain = [{:?}]\n",
+            format!("{PROVIDER}/{model}")
+        ),
+        Some(ModelAnswer::Local(model)) => local(model),
+        None => local(MODEL_DEFAULT),
+    };
+    format!(
         "# What Sanctum keeps up on this machine. Every key and its default: docs/manifest.md.\n\n\
-         [guest]\nmemory = \"{memory}\"\n\n"
-    );
-    match &answers.model {
-        Some(ModelAnswer::Provider { base_url, model }) => {
-            text += &format!(
-                "[provider.{PROVIDER}]\nbase_url = \"{base_url}\"\nkey = \"{PROVIDER}\"\n\n\
-                 [route]\ncouncil-brain = [{:?}]\n",
-                format!("{PROVIDER}/{model}")
-            );
-        }
-        Some(ModelAnswer::Local(model)) => {
-            text += &format!("[seat.general]\nmodel = \"{model}\"\n")
-        }
-        None => text += &format!("[seat.general]\nmodel = \"{MODEL_DEFAULT}\"\n"),
-    }
-    text
+         [guest]\nmemory = \"{memory}\"\n\n{models}"
+    )
 }
 
 #[cfg(test)]

@@ -47,7 +47,10 @@ pub(crate) fn run(place: &Place, output: &Output, options: &Logs) -> Outcome {
         let position = fs::metadata(&path).map_or(0, |about| about.len());
         followed.push((path, label, position));
     }
-    while options.follow {
+    if !options.follow {
+        return Ok(ExitCode::SUCCESS);
+    }
+    loop {
         for (path, label, position) in &mut followed {
             let (text, reached) =
                 read_from(path, *position).map_err(|error| unreadable(path, &error))?;
@@ -58,7 +61,6 @@ pub(crate) fn run(place: &Place, output: &Output, options: &Logs) -> Outcome {
         }
         thread::sleep(FOLLOW_INTERVAL);
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Failure {

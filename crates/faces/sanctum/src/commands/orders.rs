@@ -56,7 +56,7 @@ fn order(place: &Place, output: &Output, component: &str, verb: Verb) -> Outcome
                 }
                 (Verb::Start | Verb::Restart, PhaseName::GivenUp) => return Err(given_up(state)),
                 (Verb::Start | Verb::Stop | Verb::Restart, _) => {
-                    tokio::time::sleep(ASK_INTERVAL).await
+                    tokio::time::sleep(ASK_INTERVAL).await;
                 }
             }
         }

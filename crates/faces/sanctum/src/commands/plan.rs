@@ -189,10 +189,9 @@ fn guest(manifest: &Manifest) -> Guest {
     let guest = manifest.guest();
     Guest {
         driver: match guest.driver {
-            Driver::Qemu => "qemu",
             Driver::Lima => "lima",
             Driver::Auto if cfg!(target_os = "macos") => "lima",
-            Driver::Auto => "qemu",
+            Driver::Qemu | Driver::Auto => "qemu",
         },
         cpus: guest.cpus,
         memory: guest.memory.to_string(),

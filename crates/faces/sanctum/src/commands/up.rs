@@ -52,7 +52,7 @@ pub(crate) fn run(place: &Place, output: &Output, options: &Up) -> Outcome {
     if fresh {
         prepare(place, output, &loaded)?;
     }
-    let mut step = output.step("starting");
+    let mut step = output.step("components");
     block_on(async {
         if fresh {
             replace_castellan(place, running.is_some()).await?;
@@ -64,7 +64,7 @@ pub(crate) fn run(place: &Place, output: &Output, options: &Up) -> Outcome {
                 .hint("castellan goes on in the background: `sanctum status`, or `sanctum down` to stop it")),
         }
     })?;
-    step.done("every component is ready");
+    step.done("are all ready");
     if !options.no_ask {
         first_question(place, output)?;
     }

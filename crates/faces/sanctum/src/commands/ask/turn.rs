@@ -1,5 +1,6 @@
 //! One turn with the agent: its OpenAI-shaped endpoint, read as a stream.
 
+use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use sanctum_dialect::{ApiError, ChatEvent, ChatStream, FinishReason};
 use sanctum_secrets::Secret;
 use serde_json::json;
 use tokio::net::TcpStream;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::Asked;
 use crate::failure::Failure;
@@ -27,8 +28,11 @@ const CONNECTS_MAX: u32 = 3;
 /// A turn under way.
 pub(super) struct Turn {
     body: Incoming,
+    /// When the patience for the first piece is over; nothing once that has come.
+    first_until: Option<Instant>,
+    patience: Duration,
     stream: ChatStream,
-    waiting: std::collections::VecDeque<String>,
+    waiting: VecDeque<String>,
 }
 
 impl Turn {
@@ -38,14 +42,17 @@ impl Turn {
         token: &Secret<String>,
         asked: &Asked,
     ) -> Result<Self, Failure> {
+        let until = Instant::now() + asked.patience;
         let response = timeout(asked.patience, send(port, token, asked)).await;
         let response = response.map_err(|_| too_slow(asked.patience))??;
         if response.status() == StatusCode::OK {
             let body = response.into_body();
             return Ok(Self {
                 body,
+                first_until: Some(until),
+                patience: asked.patience,
                 stream: ChatStream::new(),
-                waiting: std::collections::VecDeque::new(),
+                waiting: VecDeque::new(),
             });
         }
         let status = response.status();
@@ -64,7 +71,12 @@ impl Turn {
             if self.stream.is_done() {
                 return Ok(None);
             }
-            let Ok(frame) = timeout(IDLE_MAX, self.body.frame()).await else {
+            let limit =
+                self.first_until.map_or(IDLE_MAX, |until| until.duration_since(Instant::now()));
+            let Ok(frame) = timeout(limit, self.body.frame()).await else {
+                if self.first_until.is_some() {
+                    return Err(too_slow(self.patience));
+                }
                 return Err(Failure::new(format!(
                     "the answer stopped coming for {} s",
                     IDLE_MAX.as_secs()
@@ -81,7 +93,10 @@ impl Turn {
             };
             for event in self.stream.feed(&data).map_err(|error| Failure::from_error(&error))? {
                 match event {
-                    ChatEvent::Content(piece) => self.waiting.push_back(piece),
+                    ChatEvent::Content(piece) => {
+                        self.first_until = None;
+                        self.waiting.push_back(piece);
+                    }
                     ChatEvent::Error(error) => {
                         return Err(Failure::new(format!("the agent reports: {error}")));
                     }
@@ -124,7 +139,7 @@ async fn send(
         match try_send(port, token, asked).await {
             Ok(response) => return Ok(response),
             Err(error) if attempt < CONNECTS_MAX && error.is_reset() => {
-                sleep(Duration::from_secs(2)).await
+                sleep(Duration::from_secs(2)).await;
             }
             Err(error) => return Err(error.into_failure(port)),
         }
