@@ -7,7 +7,7 @@
 //! | `sanctum guest run --ssh-port PORT` | the port, through an `emulator` it starts | `SSH-2.0-fake` |
 //! | `sanctum guest follow openclaw` | – | – |
 //! | `ssh -p PORT -L … -R …` | the near end of each `-L` | on a port as the agent, on a unix socket as what is behind `-R` |
-//! | `reaper` | – | ends everything on the list of starts once its input ends |
+//! | `reaper` | – | ends everything on the list of starts, and removes the castle, once its input ends |
 //! | anything else `[--port PORT]` | the port, if any | `GET /health` |
 //!
 //! Faults are files in the directory `FAKE_CONTROL`, looked for again and again:
@@ -71,6 +71,8 @@ fn play() -> Result<ExitCode> {
     if program == "reaper" {
         io::copy(&mut io::stdin(), &mut io::sink())?;
         Starts::in_directory(&control).end_all();
+        let castle = control.parent().context("the switches are a part of a castle")?;
+        fs::remove_dir_all(castle)?;
         return Ok(ExitCode::SUCCESS);
     }
     let (sender, ends) = mpsc::channel();
