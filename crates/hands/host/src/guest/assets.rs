@@ -37,6 +37,7 @@ pub(super) const FILES: &[(&str, &str)] = files![
     "usr/local/lib/sanctum/openclaw.env",
     "usr/local/lib/sanctum/set-network",
     "usr/local/lib/sanctum/unpack-instance",
+    "usr/sbin/shutdown",
     "usr/share/initramfs-tools/modules.d/sanctum",
 ];
 
