@@ -104,13 +104,25 @@ fn without_a_manifest_one_is_told_how_to_get_one() {
 fn a_broken_manifest_is_told_line_by_line() {
     for (text, words) in [
         ("[guest\n", vec!["1 problem"]),
-        ("[guest]\nmemmory = \"2GiB\"\n", vec!["unknown key `memmory`", "did you mean `memory`?", "sanctum.toml:2:1"]),
+        (
+            "[guest]\nmemmory = \"2GiB\"\n",
+            vec!["unknown key `memmory`", "did you mean `memory`?", "sanctum.toml:2:1"],
+        ),
         ("[guest]\nmemory = 2\n", vec!["must be a text, not integer", "sanctum.toml:2:10"]),
-        ("[proxyd]\nport = 1977\n", vec!["port 1977 is claimed twice", "openclaw.port", "proxyd.port"]),
+        (
+            "[proxyd]\nport = 1977\n",
+            vec!["port 1977 is claimed twice", "openclaw.port", "proxyd.port"],
+        ),
         (
             "[openclaw]\ntools = \"most\"\n[seat.general]\nport = 70000\n[route]\nbrain = [\"general\"]\n[component.guest]\nprogram = \"x\"\n",
-            vec!["problems", "no [route] has that name", "\"minimal\", \"full\"", "from 1 to 65535, not 70000",
-                 "`seat.general.model` is missing", "`guest` is a component of the system itself"],
+            vec![
+                "problems",
+                "no [route] has that name",
+                "\"minimal\", \"full\"",
+                "from 1 to 65535, not 70000",
+                "`seat.general.model` is missing",
+                "`guest` is a component of the system itself",
+            ],
         ),
     ] {
         let newcomer = Newcomer::with_manifest(text);
@@ -130,7 +142,11 @@ fn a_taken_port_is_told_with_its_holder_and_nothing_is_started() {
     let newcomer = Newcomer::with_manifest(&format!("[openclaw]\nport = {port}\n"));
     let said = newcomer.says(&["up"]);
     let pid = std::process::id().to_string();
-    assert_tells(&said, 1, &[&format!("port.{port}"), "umbilical wants it", &format!("pid {pid}"), "hint:"]);
+    assert_tells(
+        &said,
+        1,
+        &[&format!("port.{port}"), "umbilical wants it", &format!("pid {pid}"), "hint:"],
+    );
     newcomer.assert_nothing_runs();
 }
 
@@ -166,7 +182,11 @@ fn a_key_that_others_can_read_is_refused_and_one_that_is_absent_is_named() {
     let manifest = "[provider.far]\nbase_url = \"https://far.invalid/v1\"\nkey = \"far\"\n\
                     [route]\ncouncil-brain = [\"far/model\"]\n";
     let newcomer = Newcomer::with_manifest(manifest);
-    assert_tells(&newcomer.says(&["up"]), 1, &["secret.far", "there is no secret `far`", "mode 600"]);
+    assert_tells(
+        &newcomer.says(&["up"]),
+        1,
+        &["secret.far", "there is no secret `far`", "mode 600"],
+    );
     let secrets = newcomer.home().join("secrets");
     fs::create_dir_all(&secrets).unwrap();
     fs::write(secrets.join("far"), "sk-canary-value\n").unwrap();
@@ -192,14 +212,20 @@ fn without_a_network_the_build_says_which_step_and_that_it_can_be_gone_on_with()
     let said = said(output);
     assert_tells(&said, 1, &["base system", "hint:"]);
     let images = newcomer.directory.path().join("cache/images");
-    let built = fs::read_dir(images).unwrap().flatten().filter(|entry| entry.path().join("base.qcow2").exists()).count();
+    let built = fs::read_dir(images)
+        .unwrap()
+        .flatten()
+        .filter(|entry| entry.path().join("base.qcow2").exists())
+        .count();
     assert_eq!(built, 0, "half an image is left");
 }
 
 #[test]
 fn commands_that_need_castellan_say_that_it_is_not_running() {
     let newcomer = Newcomer::with_manifest("");
-    for command in [&["status"][..], &["restart", "proxyd"], &["start", "guest"], &["guest", "stop"]] {
+    for command in
+        [&["status"][..], &["restart", "proxyd"], &["start", "guest"], &["guest", "stop"]]
+    {
         assert_tells(&newcomer.says(command), 69, &["castellan is not running", "sanctum up"]);
     }
     let said = newcomer.says(&["down"]);
@@ -238,10 +264,22 @@ fn a_plan_touches_nothing_and_is_data_when_asked() {
     let newcomer = Newcomer::with_manifest("");
     let said = newcomer.says(&["plan", "--json"]);
     let plan: serde_json::Value = serde_json::from_str(&said.out).unwrap();
-    let order: Vec<_> = plan["start_order"].as_array().unwrap().iter().map(|start| start["component"].as_str().unwrap()).collect();
+    let order: Vec<_> = plan["start_order"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|start| start["component"].as_str().unwrap())
+        .collect();
     assert_eq!(order, ["sanctum-mlx", "proxyd", "guest", "umbilical", "openclaw"]);
-    assert!(plan["ports"].as_array().unwrap().iter().all(|port| port["address"].as_str().unwrap().starts_with("127.0.0.1:")));
-    let left: Vec<_> = fs::read_dir(newcomer.home()).unwrap().flatten().map(|entry| entry.file_name()).collect();
+    assert!(
+        plan["ports"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|port| port["address"].as_str().unwrap().starts_with("127.0.0.1:"))
+    );
+    let left: Vec<_> =
+        fs::read_dir(newcomer.home()).unwrap().flatten().map(|entry| entry.file_name()).collect();
     assert_eq!(left, ["sanctum.toml"]);
 }
 
@@ -250,11 +288,21 @@ fn a_doctor_touches_nothing_and_has_stable_ids() {
     let newcomer = Newcomer::with_manifest("");
     let said = newcomer.says(&["doctor", "--json"]);
     let checks: serde_json::Value = serde_json::from_str(&said.out).unwrap();
-    let ids: Vec<_> = checks.as_array().unwrap().iter().map(|check| check["id"].as_str().unwrap()).collect();
-    for id in ["machine.ssh", "machine.qemu", "disk.state", "manifest.valid", "guest.image", "model.general", "castellan.running"] {
+    let ids: Vec<_> =
+        checks.as_array().unwrap().iter().map(|check| check["id"].as_str().unwrap()).collect();
+    for id in [
+        "machine.ssh",
+        "machine.qemu",
+        "disk.state",
+        "manifest.valid",
+        "guest.image",
+        "model.general",
+        "castellan.running",
+    ] {
         assert!(ids.contains(&id), "{id} is not among {ids:?}");
     }
-    let left: Vec<_> = fs::read_dir(newcomer.home()).unwrap().flatten().map(|entry| entry.file_name()).collect();
+    let left: Vec<_> =
+        fs::read_dir(newcomer.home()).unwrap().flatten().map(|entry| entry.file_name()).collect();
     assert_eq!(left, ["sanctum.toml"]);
 }
 
@@ -265,7 +313,10 @@ fn every_shell_gets_completions_and_every_command_has_help() {
         let said = newcomer.says(&["completions", shell]);
         assert!(said.code == Some(0) && said.out.contains("sanctum"), "{shell}");
     }
-    for command in ["init", "plan", "up", "down", "status", "ask", "logs", "restart", "guest", "model", "doctor"] {
+    for command in [
+        "init", "plan", "up", "down", "status", "ask", "logs", "restart", "guest", "model",
+        "doctor",
+    ] {
         assert_eq!(newcomer.says(&[command, "--help"]).code, Some(0), "{command}");
     }
     assert_tells(&newcomer.says(&["upp"]), 2, &["unrecognized subcommand", "up"]);

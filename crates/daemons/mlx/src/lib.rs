@@ -6,6 +6,7 @@
 pub mod config;
 pub mod engine;
 pub mod executor;
+pub mod patience;
 pub mod request;
 pub mod sampler;
 mod server;

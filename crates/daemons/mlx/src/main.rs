@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use sanctum_daemon::init_tracing;
 use sanctum_mlx::config::{Arguments, Config, ConfigError};
+use sanctum_mlx::patience::set_patience;
 use sanctum_mlx::{RunError, engine, run};
 use sanctum_model::ErrorChain;
 
@@ -33,7 +34,11 @@ fn main() -> ExitCode {
             Err(_) => ExitCode::FAILURE,
         };
     }
+    let impatient = set_patience();
     init_tracing();
+    if let Err(error) = impatient {
+        tracing::warn!(%error, "cannot set how threads wait, a busy machine will answer slowly");
+    }
     let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let config = match Config::from_arguments(arguments, threads) {
         Ok(config) => config,

@@ -24,7 +24,8 @@ pub fn memory() -> Option<Memory> {
 fn memory_of_proc(text: &str) -> Option<Memory> {
     let field = |name: &str| {
         let line = text.lines().find_map(|line| line.strip_prefix(name))?;
-        let kibibytes: u64 = line.trim_start_matches(':').trim().strip_suffix(" kB")?.parse().ok()?;
+        let kibibytes: u64 =
+            line.trim_start_matches(':').trim().strip_suffix(" kB")?.parse().ok()?;
         Some(kibibytes << 10)
     };
     Some(Memory { total: field("MemTotal")?, available: field("MemAvailable")? })
@@ -45,7 +46,8 @@ fn available_of_vm_stat(text: &str) -> Option<u64> {
     let (_, size) = text.lines().next()?.split_once("page size of ")?;
     let size: u64 = size.split(' ').next()?.parse().ok()?;
     let pages = |name: &str| -> Option<u64> {
-        text.lines().find_map(|line| line.strip_prefix(name)?.trim().trim_end_matches('.').parse().ok())
+        text.lines()
+            .find_map(|line| line.strip_prefix(name)?.trim().trim_end_matches('.').parse().ok())
     };
     Some((pages("Pages free:")? + pages("Pages inactive:")?) * size)
 }

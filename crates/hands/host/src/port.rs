@@ -59,7 +59,8 @@ fn by_proc(port: u16) -> Option<Holder> {
 /// The inodes of the sockets that listen on `port`, IPv4 and IPv6.
 fn listening_inodes(port: u16) -> BTreeSet<String> {
     let suffix = format!(":{port:04X}");
-    let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(|table| fs::read_to_string(table).unwrap_or_default());
+    let tables = ["/proc/net/tcp", "/proc/net/tcp6"]
+        .map(|table| fs::read_to_string(table).unwrap_or_default());
     let rows = tables.iter().flat_map(|table| table.lines().skip(1));
     rows.filter_map(|row| {
         let fields: Vec<&str> = row.split_whitespace().collect();
@@ -71,7 +72,8 @@ fn listening_inodes(port: u16) -> BTreeSet<String> {
 
 fn by_lsof(port: u16) -> Option<Holder> {
     let filter = format!("-iTCP:{port}");
-    let output = Command::new("lsof").args(["-nP", "-sTCP:LISTEN", "-Fpc", &filter]).output().ok()?;
+    let output =
+        Command::new("lsof").args(["-nP", "-sTCP:LISTEN", "-Fpc", &filter]).output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let field = |letter: char| text.lines().find_map(|line| line.strip_prefix(letter));
     Some(holder(field('p')?.parse().ok()?, field('c')?))

@@ -93,7 +93,8 @@ fn replay(world: &World, body: &[u8]) -> Result<String> {
 
 pub(crate) fn proxyd_logged(world: &mut World) -> Result<()> {
     let log = world.log("proxyd");
-    let lines: Vec<&str> = log.lines().filter(|line| line.contains("caller=\"guest-main\"")).collect();
+    let lines: Vec<&str> =
+        log.lines().filter(|line| line.contains("caller=\"guest-main\"")).collect();
     ensure!(!lines.is_empty(), "no request of the guest is logged:\n{log}");
     ensure!(
         lines.iter().any(|line| line.contains("outcome=\"completed\"")),
