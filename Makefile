@@ -13,6 +13,9 @@ export CARGO_TARGET_DIR ?= $(SANCTUM_CACHE)/target
 ifneq ($(shell command -v ccache),)
 export CMAKE_C_COMPILER_LAUNCHER ?= ccache
 export CMAKE_CXX_COMPILER_LAUNCHER ?= ccache
+# Another profile builds the same files in another directory: that must not count.
+export CCACHE_NOHASHDIR ?= 1
+export CCACHE_BASEDIR ?= $(CARGO_TARGET_DIR)
 endif
 
 programs := -p sanctum -p castellan -p proxyd -p sanctum-mlx

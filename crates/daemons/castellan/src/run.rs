@@ -14,6 +14,7 @@ use sanctum_model::{Component, Manifest};
 use sanctum_plan::{Layout, stack};
 use sanctum_wire::Snapshot;
 use sha2::{Digest as _, Sha256};
+use tokio_util::sync::CancellationToken;
 
 use crate::control;
 use crate::journal::now_ms;
@@ -146,28 +147,24 @@ async fn keep(config: Config) -> Result<(), RunError> {
     let shutdown = Shutdown::default();
     let (keeper, handle) = Keeper::new(components, layout, base);
     shutdown.spawn(control::serve(listener, handle, shutdown.clone()));
-    let (token, ends) = (shutdown.token(), shutdown.clone());
-    let keeping = async move {
-        keeper.run(token).await;
-        ends.begin();
-    };
-    let told = shutdown.clone();
-    let signals = async move { wait_for_signal(&told).await };
+    // The socket answers until the last component has ended: a stop can be watched.
+    let told = CancellationToken::new();
+    let keeping = keeper.run(told.clone());
     tokio::pin!(keeping);
     tokio::select! {
         () = &mut keeping => {}
-        heard = signals => {
+        heard = Shutdown::signalled() => {
             heard.map_err(|source| RunError::System { what: "listen to signals", source })?;
-            keeping.await;
+            told.cancel();
+            tokio::select! {
+                () = &mut keeping => {}
+                Ok(()) = Shutdown::signalled() => {
+                    tracing::warn!("told twice, leaving what is left to the next castellan");
+                }
+            }
         }
     }
     shutdown.drain(GRACE).await;
-    Ok(())
-}
-
-async fn wait_for_signal(shutdown: &Shutdown) -> io::Result<()> {
-    Shutdown::signalled().await?;
-    shutdown.begin();
     Ok(())
 }
 

@@ -130,3 +130,18 @@ fn order(castle: &Castle, component: &str, verb: Verb) {
     let taken = castle.call(|client| async move { client.order(component, verb).await });
     taken.expect("the order is taken");
 }
+
+#[test]
+fn a_castellan_that_is_told_twice_leaves_what_is_left_to_the_next_one() {
+    let mut castle =
+        Castle::up("[component.radio]\nprogram = \"{programs}/radio\"\nstop_max = \"1m\"\n");
+    castle.fault("radio.ignore-term");
+    let pid = castle.pid("radio");
+    castle.terminate_castellan();
+    castle.wait_until("the radio is being stopped", |snapshot| {
+        snapshot.components.iter().any(|state| state.phase == PhaseName::Stopping)
+    });
+    castle.terminate_castellan();
+    assert!(castle.wait_for_end().success());
+    assert!(!process::is_group_empty(pid), "castellan waited for it all the same");
+}

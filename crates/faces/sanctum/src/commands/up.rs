@@ -85,9 +85,10 @@ fn is_ready(snapshot: &Snapshot) -> bool {
     snapshot.components.iter().all(|state| state.phase == PhaseName::Ready)
 }
 
-/// Checks the machine, then makes what is missing: keys, the image, the models.
+/// Makes what is missing: keys first, then, if the machine is fit for it, image and models.
 fn prepare(place: &Place, output: &Output, loaded: &Loaded) -> Result<(), Failure> {
     let manifest = &loaded.manifest;
+    mint_secrets(place, manifest)?;
     let mut found = checks::machine(place);
     found.extend(checks::prerequisites(place, manifest));
     let bad: Vec<_> = found.iter().filter(|check| check.level == Level::Bad).collect();
@@ -99,7 +100,6 @@ fn prepare(place: &Place, output: &Output, loaded: &Loaded) -> Result<(), Failur
         }
         return Err(failure);
     }
-    mint_secrets(place, manifest)?;
     guest::build(place, output)?;
     for seat in manifest.seats().values() {
         model::ensure(place, output, &seat.model)?;
