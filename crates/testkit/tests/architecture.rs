@@ -36,7 +36,7 @@ const NEVER_LINKS: [(&str, &[&str]); 5] = [
             "time",
         ],
     ),
-    // Links neither TLS nor SQLite, and reaches nothing past loopback.
+    // Links neither TLS nor SQLite, reaches nothing past loopback, and holds no secret.
     (
         "crates/daemons/castellan",
         &[
@@ -52,6 +52,8 @@ const NEVER_LINKS: [(&str, &[&str]); 5] = [
             "rusqlite",
             "ratatui",
             "sanctum-dialect",
+            "sanctum-guest",
+            "sanctum-secrets",
         ],
     ),
     // Never starts a program, and answers with what it was asked: no guest, no supervisor.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use miette::{
     Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode,
 };
-use sanctum_host::guest::GuestPaths;
+use sanctum_guest::GuestPaths;
 use sanctum_model::Manifest;
 use sanctum_model::manifest::{ManifestError, Problem};
 use sanctum_plan::Layout;

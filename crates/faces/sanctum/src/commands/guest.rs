@@ -3,8 +3,8 @@
 use std::os::unix::process::CommandExt as _;
 use std::process::{self, ExitCode};
 
-use sanctum_host::guest::image::Image;
-use sanctum_host::guest::{
+use sanctum_guest::image::Image;
+use sanctum_guest::{
     self as driver, AcceleratorChoice, Follow, MachineStatus, RunSettings, image, instance,
 };
 use sanctum_model::{ByteSize, Command};

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use sanctum_host::guest::{arch, image};
+use sanctum_guest::{arch, image};
 use sanctum_model::manifest::{Driver, ToolProfile};
 use sanctum_model::{ByteSize, Component, Manifest, Plane};
 use sanctum_plan::guest::{AGENT_PORT, GATEWAY_PORT};

@@ -3,10 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use sanctum_host::file::WriteError;
 use sanctum_plan::guest::{PatchError, RecipeError};
 use sanctum_secrets::SecretError;
-
-use crate::file::WriteError;
 
 /// Why something about the guest cannot be done.
 #[derive(Debug, thiserror::Error)]

@@ -11,6 +11,8 @@ use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use sanctum_host::file::write_atomic;
+use sanctum_host::process::Identity;
 use sanctum_model::Command;
 use sanctum_plan::guest::{Accelerator, Machine, MachineFiles, qemu_command};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader};
@@ -24,8 +26,6 @@ use super::image::Image;
 use super::probe::{Verdict, probe_kvm};
 use super::status::{self, RunRecord};
 use super::{GuestError, GuestPaths, arch, instance, power_down, qmp, text, tool};
-use crate::file::write_atomic;
-use crate::process::Identity;
 
 /// The time an emulated guest has to shut down by itself.
 const STOP_MAX_TCG: Duration = Duration::from_secs(90);

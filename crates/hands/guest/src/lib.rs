@@ -3,6 +3,9 @@
 //! What the commands and files say is decided in `sanctum_plan::guest`; here they are run and
 //! written. The host opens nothing by a name that the guest chose, and reads from it only what
 //! its console and its journal print, bounded.
+//!
+//! A crate of its own for trust: it hands the guest its secrets. Who links it can read them, and
+//! castellan must not.
 
 mod assets;
 mod console;

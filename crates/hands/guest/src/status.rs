@@ -3,12 +3,12 @@
 use std::fs;
 use std::path::Path;
 
+use sanctum_host::process::Identity;
 use serde::{Deserialize, Serialize};
 
 use super::image::{self, ImageManifest};
 use super::instance::{self, InstanceRecord};
 use super::{GuestError, GuestPaths, machine_state};
-use crate::process::Identity;
 
 /// Everything that can be said about the guest without asking it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use rustix::process::geteuid;
+use sanctum_host::progress::{OnProgress, Progress};
 use sanctum_model::Command;
 use sanctum_plan::guest::{Arch, Recipe, Source, parse_sources, sources_for};
 use sha2::{Digest as _, Sha256};
@@ -14,7 +15,6 @@ use sha2::{Digest as _, Sha256};
 use super::super::tool::{self, BUILD_TOOLS, Step};
 use super::super::{GuestError, assets};
 use super::{BUILDER_VERSION, CONTRACT, Image, ImageManifest, short, tree};
-use crate::progress::{OnProgress, Progress};
 
 /// Room in the cache for everything a build keeps and makes on the way, in MiB.
 const CACHE_MIB: u64 = 6 * 1024;

@@ -8,6 +8,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use sanctum_host::file::{make_private_directory, write_atomic};
 use sanctum_model::Command;
 use sanctum_plan::guest::{
     Agent, LimaFile, Tools, authorized_keys_admin, authorized_keys_tunnel, known_hosts_line,
@@ -18,7 +19,6 @@ use serde::{Deserialize, Serialize};
 
 use super::image::{self, Image};
 use super::{GuestError, GuestPaths, status, tool};
-use crate::file::{make_private_directory, write_atomic};
 
 /// The secret that is the agent's operator token.
 const GATEWAY_SECRET: &str = "gateway-main";

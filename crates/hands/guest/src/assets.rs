@@ -1,19 +1,19 @@
 //! The recipe and its files, inside this program: an installed one needs no checkout.
 
 /// The recipe.
-pub(super) const RECIPE: &str = include_str!("../../../../../guest/recipe.toml");
+pub(super) const RECIPE: &str = include_str!("../../../../guest/recipe.toml");
 /// What npm is asked for.
-pub(super) const PACKAGE: &str = include_str!("../../../../../guest/openclaw/package.json");
+pub(super) const PACKAGE: &str = include_str!("../../../../guest/openclaw/package.json");
 /// What it is held to.
-pub(super) const LOCKFILE: &str = include_str!("../../../../../guest/openclaw/package-lock.json");
+pub(super) const LOCKFILE: &str = include_str!("../../../../guest/openclaw/package-lock.json");
 /// Puts the root together.
-pub(super) const ASSEMBLE: &str = include_str!("../../../../../guest/assemble.sh");
+pub(super) const ASSEMBLE: &str = include_str!("../../../../guest/assemble.sh");
 /// Warms the compile cache.
-pub(super) const WARM: &str = include_str!("../../../../../guest/warm-cache.mjs");
+pub(super) const WARM: &str = include_str!("../../../../guest/warm-cache.mjs");
 
 macro_rules! files {
     ($($path:literal),* $(,)?) => {
-        &[$(($path, include_str!(concat!("../../../../../guest/files/", $path)))),*]
+        &[$(($path, include_str!(concat!("../../../../guest/files/", $path)))),*]
     };
 }
 

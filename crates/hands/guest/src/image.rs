@@ -15,12 +15,12 @@ mod tree;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use sanctum_host::progress::OnProgress;
 use sanctum_plan::guest::{Arch, Recipe, check_lockfile};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::{GuestError, assets};
-use crate::progress::OnProgress;
 
 /// Changes when the builder makes another image from the same recipe.
 const BUILDER_VERSION: u32 = 1;

@@ -12,12 +12,12 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use sanctum_host::file::write_atomic;
 use sanctum_model::Command;
 use sanctum_plan::guest::{Arch, MARKER, probe_command};
 use serde::{Deserialize, Serialize};
 
 use super::tool;
-use crate::file::write_atomic;
 
 /// The time from the emulator's start to the kernel's first words. Under KVM it is a tenth of it.
 const SPEAK_MAX: Duration = Duration::from_secs(5);
