@@ -172,6 +172,8 @@ pub(crate) enum Guest {
 #[derive(Debug, clap::Args)]
 pub(crate) struct GuestRun {
     #[arg(long)]
+    pub(crate) driver: Driver,
+    #[arg(long)]
     pub(crate) accelerator: Accelerator,
     #[arg(long)]
     pub(crate) tools: Tools,
@@ -187,6 +189,13 @@ pub(crate) struct GuestRun {
     pub(crate) context_tokens: u32,
     #[arg(long)]
     pub(crate) answer_tokens_max: u32,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Driver {
+    Auto,
+    Qemu,
+    Lima,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -8,12 +8,11 @@ use std::path::Path;
 
 use sanctum_host::port::{self, Port};
 use sanctum_host::{machine, process};
-use sanctum_model::manifest::Driver;
 use sanctum_model::{ByteSize, ErrorChain, Manifest};
 use sanctum_plan::stack;
 use serde::{Deserialize, Serialize};
 
-use crate::commands::{HopState, find_image, look_at_all};
+use crate::commands::{HopState, find_image, is_lima, look_at_all};
 use crate::place::Place;
 
 /// What the guest's disk may grow by before it is looked at again.
@@ -166,12 +165,7 @@ pub(crate) fn prerequisites(place: &Place, manifest: &Manifest) -> Vec<Check> {
 }
 
 fn driver(manifest: &Manifest) -> Vec<Check> {
-    let lima = match manifest.guest().driver {
-        Driver::Lima => true,
-        Driver::Qemu => false,
-        Driver::Auto => cfg!(target_os = "macos"),
-    };
-    if lima {
+    if is_lima(manifest.guest().driver) {
         return vec![tool("machine.lima", "limactl", "lima")];
     }
     let emulator = format!("qemu-system-{}", std::env::consts::ARCH);

@@ -21,7 +21,7 @@ use crate::output::Output;
 use crate::place::Place;
 
 pub(crate) use ask::{Hop, HopState, look_at_all};
-pub(crate) use guest::find_image;
+pub(crate) use guest::{find_image, is_lima};
 
 /// What a command gives back: its exit code, or why it failed.
 pub(crate) type Outcome = Result<ExitCode, Failure>;

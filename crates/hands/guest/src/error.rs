@@ -72,6 +72,9 @@ pub enum GuestError {
         "cannot build the guest's image as this user: it has no user namespace with a range of ids"
     )]
     Namespace,
+    /// An image cannot be built on this system.
+    #[error("cannot build the guest's image on this system: it takes Linux")]
+    BuildElsewhere,
     /// A step failed because something could not be reached.
     #[error("cannot {step}: the network or the server it needs is not there\n{tail}")]
     Network {
@@ -189,6 +192,11 @@ impl GuestError {
                  (sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER); where \
                  AppArmor forbids it, sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0; \
                  or build the image once as root"
+                    .to_owned(),
+            ),
+            Self::BuildElsewhere => Some(
+                "run `sanctum guest build` on Linux with the same processor, and copy the \
+                 directory it prints to the same place in the cache here"
                     .to_owned(),
             ),
             Self::Network { log, .. } => Some(format!(

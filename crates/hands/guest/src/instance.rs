@@ -96,6 +96,15 @@ pub fn prepare(
     secrets: &Secrets,
     settings: &InstanceSettings<'_>,
 ) -> Result<InstanceRecord, GuestError> {
+    make_identity(paths, settings.ssh_port)?;
+    let record = make_disk(paths, image)?;
+    let files = guest_files(paths, secrets, settings)?;
+    write_atomic(&paths.instance_tar(), &pack(paths, &files)?, 0o600)?;
+    Ok(record)
+}
+
+/// Makes the keys, if they are not there, and pins the guest's.
+fn make_identity(paths: &GuestPaths, ssh_port: u16) -> Result<(), GuestError> {
     make_private_directory(paths.directory())
         .map_err(GuestError::file("make", paths.directory()))?;
     for socket in [paths.proof_socket(), paths.qmp_socket(), paths.guest_agent_socket()] {
@@ -104,16 +113,13 @@ pub fn prepare(
     for key in [paths.host_key(), paths.tunnel_key(), paths.admin_key()] {
         make_key(&key)?;
     }
-    let record = make_disk(paths, image)?;
-    let files = guest_files(paths, secrets, settings)?;
-    write_atomic(&paths.instance_tar(), &pack(paths, &files)?, 0o600)?;
     let host_key = read(&public(&paths.host_key()))?;
-    let pin = known_hosts_line(settings.ssh_port, &host_key);
+    let pin = known_hosts_line(ssh_port, &host_key);
     write_atomic(&paths.known_hosts(), pin.as_bytes(), 0o600)?;
-    Ok(record)
+    Ok(())
 }
 
-/// The same files, for Lima to hand in.
+/// Makes the identity alone, and the same files for Lima to hand in.
 ///
 /// # Errors
 ///
@@ -123,6 +129,7 @@ pub fn lima_files(
     secrets: &Secrets,
     settings: &InstanceSettings<'_>,
 ) -> Result<Vec<LimaFile>, GuestError> {
+    make_identity(paths, settings.ssh_port)?;
     let owner = |id| if id == AGENT_ID { "openclaw:openclaw" } else { "root:root" };
     let files = guest_files(paths, secrets, settings)?;
     Ok(files

@@ -28,7 +28,7 @@ pub use paths::GuestPaths;
 pub use probe::{Verdict, probe_kvm};
 pub use qmp::{machine_state, power_down};
 pub use run::{AcceleratorChoice, RunSettings, run};
-pub use status::{MachineStatus, Status, status};
+pub use status::{MachineStatus, Status, status, status_in_lima};
 
 use sanctum_model::Command;
 use sanctum_plan::guest::{Admin, Arch, Umbilical, admin_ssh, umbilical};

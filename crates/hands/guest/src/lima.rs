@@ -1,21 +1,60 @@
-//! The guest under Lima: started, stopped and looked at through `limactl`.
+//! The guest under Lima: prepared, started, stopped and looked at through `limactl`.
 //!
 //! What `limactl` says is taken with care: its exit status says little in either direction, and
 //! an empty list does not mean that there is nothing. So each order is followed by a look, and
 //! what the look does not show is unknown.
+//!
+//! Nothing here has been run on a Mac; it is tested with a stand-in for `limactl`. By Lima's
+//! source, our image would not come up under it yet:
+//!
+//! - the image has no boot loader. Its kernel and first root would have to be named in
+//!   `lima.yaml`, with a command line for Lima's console;
+//! - Lima hands in files on a disk that cloud-init reads. The image has no cloud-init and nothing
+//!   else that reads it, so the guest would get neither keys nor configuration;
+//! - the guest takes the address of QEMU's network only, and Lima's is another;
+//! - Lima makes a user of its own and logs in as that one before it calls a start done. Our sshd
+//!   lets in `sanctum` and `root`.
+//!
+//! The last three are one small program in the image: it would mount Lima's disk, unpack, and
+//! set the address and the user.
 
-use std::path::Path;
+mod run;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::Duration;
 
+use sanctum_host::file::write_atomic;
 use sanctum_model::Command;
+use sanctum_plan::guest::{Lima, Recipe, lima_yaml};
+use sanctum_secrets::Secrets;
 use serde::Deserialize;
+use tokio::process::Command as Process;
+use tokio::time::timeout;
 
-use super::{GuestError, tool};
+use super::image::Image;
+use super::instance::{InstanceSettings, lima_files};
+use super::{GuestError, GuestPaths, assets, text, tool};
 
+pub use run::run;
+
+/// The program, by name.
+pub const LIMACTL: &str = "limactl";
 /// The name of the instance.
 pub const INSTANCE: &str = "sanctum";
-/// The time Lima may take to start it; the default of its own.
+/// The image's disk, in the image's manifest.
+const DISK: &str = "base.qcow2";
+/// The time Lima may take to start it, the default of its own, and to say so.
 const START_MAX: Duration = Duration::from_mins(10);
+const START_SAID_MAX: Duration = START_MAX.saturating_add(Duration::from_secs(20));
+/// The time a guest has to shut down by itself. Lima would wait for three minutes; together with
+/// what follows it stays below the two that castellan has.
+const STOP_MAX: Duration = Duration::from_secs(75);
+/// The time a stop by force may take.
+const FORCE_MAX: Duration = Duration::from_secs(20);
+/// The time one look may take.
+const LOOK_MAX: Duration = Duration::from_secs(10);
 
 /// What Lima's list shows of the instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,208 +88,180 @@ struct Row {
     ssh_local_port: u16,
     #[serde(default)]
     errors: Option<Vec<String>>,
+    /// Where Lima keeps the instance.
+    #[serde(default)]
+    dir: Option<PathBuf>,
 }
 
-/// Looks at the instance. `limactl` is the program, by name or path.
-pub fn state(limactl: &str) -> LimaState {
-    let list = Command::new(limactl).arguments(["list", "--json", INSTANCE]);
-    let output = match tool::process(&list).output() {
-        Ok(output) => output,
-        Err(error) => return LimaState::Unknown { why: format!("cannot run {limactl}: {error}") },
-    };
-    // One object a line, and it counts whatever the exit status is.
-    let text = String::from_utf8_lossy(&output.stdout);
-    let row = text
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Row>(line).ok())
-        .find(|row| row.name == INSTANCE);
-    match row {
-        Some(row) => match row.status.as_str() {
-            "Running" => LimaState::Running { ssh_port: row.ssh_local_port },
+impl Row {
+    fn state(self) -> LimaState {
+        match self.status.as_str() {
+            "Running" => LimaState::Running { ssh_port: self.ssh_local_port },
             "Stopped" => LimaState::Stopped,
-            "Broken" => LimaState::Broken { errors: row.errors.unwrap_or_default() },
+            "Broken" => LimaState::Broken { errors: self.errors.unwrap_or_default() },
             other => LimaState::Unknown { why: format!("its status is `{other}`") },
-        },
-        None => {
-            LimaState::Unknown { why: format!("the list does not show it ({})", output.status) }
         }
     }
 }
 
-/// Starts the instance, made from `yaml` if Lima does not have it.
+/// Makes the instance's identity, or brings its configuration up to date, and writes `lima.yaml`.
+/// The disk is Lima's own.
+///
+/// # Errors
+///
+/// What cannot be read, made or written.
+pub fn prepare(
+    paths: &GuestPaths,
+    image: &Image,
+    secrets: &Secrets,
+    settings: &InstanceSettings<'_>,
+    cpus: u32,
+    memory_mib: u32,
+) -> Result<(), GuestError> {
+    let sum = image.manifest()?.sha256.get(DISK).cloned();
+    let no_sum = || GuestError::Lima {
+        action: "prepare",
+        what: format!("the image {} does not say the sum of its disk", image.key),
+    };
+    let yaml = lima_yaml(&Lima {
+        cpus,
+        memory_mib,
+        disk_gib: Recipe::parse(assets::RECIPE)?.image.size_gib,
+        image: text(&image.disk()),
+        image_sha256: sum.ok_or_else(no_sum)?,
+        ssh_port: settings.ssh_port,
+        files: lima_files(paths, secrets, settings)?,
+    });
+    write_atomic(&paths.lima_yaml(), yaml.as_bytes(), 0o600)?;
+    Ok(())
+}
+
+/// Looks at the instance. `limactl` is the program, by name or path.
+pub async fn state(limactl: &str) -> LimaState {
+    match row(limactl).await {
+        Ok(row) => row.state(),
+        Err(why) => LimaState::Unknown { why },
+    }
+}
+
+/// The row of the instance, or why none was seen.
+async fn row(limactl: &str) -> Result<Row, String> {
+    let list = Command::new(limactl).arguments(["list", "--json", INSTANCE]);
+    let output = Process::from(tool::process(&list))
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .process_group(0)
+        .output();
+    let output = match timeout(LOOK_MAX, output).await {
+        Ok(Ok(output)) => output,
+        Ok(Err(error)) => return Err(format!("cannot run {limactl}: {error}")),
+        Err(_) => return Err(format!("{limactl} shows no list in {} s", LOOK_MAX.as_secs())),
+    };
+    // One object a line, and it counts whatever the exit status is.
+    String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Row>(line).ok())
+        .find(|row| row.name == INSTANCE)
+        .ok_or_else(|| format!("the list does not show it ({})", output.status))
+}
+
+/// Starts the instance: made from `yaml` if Lima does not have it, else with what `yaml` says now.
+/// Returns the host port of its sshd.
 ///
 /// # Errors
 ///
 /// [`GuestError::Lima`] when it does not run afterwards, whatever `limactl` said.
-pub fn start(limactl: &str, yaml: &Path) -> Result<u16, GuestError> {
-    match state(limactl) {
-        LimaState::Running { ssh_port } => return Ok(ssh_port),
-        LimaState::Broken { .. } => force_stop(limactl)?,
-        LimaState::Stopped | LimaState::Unknown { .. } => {}
-    }
-    let timeout = format!("--timeout={}s", START_MAX.as_secs());
-    let start = Command::new(limactl).arguments(["start", "--tty=false", &timeout]);
-    let start = match state(limactl) {
-        LimaState::Unknown { .. } => {
-            start.argument(format!("--name={INSTANCE}")).argument(yaml.to_string_lossy())
+async fn start(limactl: &str, yaml: &Path) -> Result<u16, GuestError> {
+    let limit = format!("--timeout={}s", START_MAX.as_secs());
+    let mut start = vec!["start".to_owned(), "--tty=false".to_owned(), limit];
+    match row(limactl).await {
+        Ok(row) => {
+            let directory = row.dir.clone();
+            match row.state() {
+                LimaState::Running { ssh_port } => return Ok(ssh_port),
+                LimaState::Broken { .. } => force_stop(limactl).await?,
+                LimaState::Stopped | LimaState::Unknown { .. } => {}
+            }
+            if let Some(directory) = directory {
+                renew(yaml, &directory)?;
+            }
+            start.push(INSTANCE.to_owned());
         }
-        LimaState::Running { .. } | LimaState::Stopped | LimaState::Broken { .. } => {
-            start.argument(INSTANCE)
-        }
-    };
-    let said = tool::output(&start);
-    let seen = state(limactl);
-    if let LimaState::Running { ssh_port } = seen {
-        return Ok(ssh_port);
+        Err(_) => start.extend([format!("--name={INSTANCE}"), text(yaml)]),
     }
-    Err(fault("start", &seen, said.err()))
+    let complaint = order(limactl, &start, START_SAID_MAX).await;
+    match state(limactl).await {
+        LimaState::Running { ssh_port } => Ok(ssh_port),
+        seen @ (LimaState::Stopped | LimaState::Broken { .. } | LimaState::Unknown { .. }) => {
+            Err(fault("start", &seen, complaint))
+        }
+    }
 }
 
-/// Stops the instance; by force, if Lima cannot do it otherwise.
+/// Puts what we want in the place of what Lima keeps: it reads its own copy at each start.
+fn renew(yaml: &Path, directory: &Path) -> Result<(), GuestError> {
+    let wanted = fs::read(yaml).map_err(GuestError::file("read", yaml))?;
+    write_atomic(&directory.join("lima.yaml"), &wanted, 0o600)?;
+    Ok(())
+}
+
+/// Stops the instance; by force, if Lima cannot do it otherwise or not in time.
 ///
 /// # Errors
 ///
 /// [`GuestError::Lima`] when it is not seen stopped afterwards.
-pub fn stop(limactl: &str) -> Result<(), GuestError> {
-    if state(limactl) == LimaState::Stopped {
+async fn stop(limactl: &str) -> Result<(), GuestError> {
+    if state(limactl).await == LimaState::Stopped {
         return Ok(());
     }
-    drop(tool::output(&Command::new(limactl).arguments(["stop", INSTANCE])));
-    if state(limactl) == LimaState::Stopped {
+    let complaint = order(limactl, &["stop", INSTANCE], STOP_MAX).await;
+    if state(limactl).await == LimaState::Stopped {
         return Ok(());
     }
-    force_stop(limactl)
+    tracing::warn!(complaint, "the guest did not shut down, stopping it by force");
+    force_stop(limactl).await
 }
 
-fn force_stop(limactl: &str) -> Result<(), GuestError> {
-    let said = tool::output(&Command::new(limactl).arguments(["stop", "-f", INSTANCE]));
-    let seen = state(limactl);
+async fn force_stop(limactl: &str) -> Result<(), GuestError> {
+    let complaint = order(limactl, &["stop", "-f", INSTANCE], FORCE_MAX).await;
+    let seen = state(limactl).await;
     if seen == LimaState::Stopped {
         return Ok(());
     }
-    Err(fault("stop", &seen, said.err()))
+    Err(fault("stop", &seen, complaint))
 }
 
-fn fault(action: &'static str, seen: &LimaState, said: Option<GuestError>) -> GuestError {
+/// Gives an order and waits for it to be carried out, or to be given up. What `limactl` has to
+/// tell goes to our own log; what it comes to is returned if it was not well.
+async fn order(limactl: &str, words: &[impl AsRef<str>], limit: Duration) -> Option<String> {
+    let words = words.iter().map(|word| word.as_ref().to_owned());
+    let status = Process::from(tool::process(&Command::new(limactl).arguments(words)))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .kill_on_drop(true)
+        // A signal to our group is for us.
+        .process_group(0)
+        .status();
+    match timeout(limit, status).await {
+        Ok(Ok(status)) => (!status.success()).then(|| format!("limactl ended with {status}")),
+        Ok(Err(error)) => Some(format!("cannot run {limactl}: {error}")),
+        Err(_) => Some(format!("limactl did not end within {} s", limit.as_secs())),
+    }
+}
+
+fn fault(action: &'static str, seen: &LimaState, complaint: Option<String>) -> GuestError {
     let seen = match seen {
         LimaState::Running { .. } => "it runs".to_owned(),
         LimaState::Stopped => "it is stopped".to_owned(),
         LimaState::Broken { errors } => format!("it is broken: {}", errors.join("; ")),
         LimaState::Unknown { why } => why.clone(),
     };
-    let what = match said {
-        Some(GuestError::Tool { source, .. }) => format!("{seen}; limactl: {source}"),
-        Some(error) => format!("{seen}; {error}"),
+    let what = match complaint {
+        Some(complaint) => format!("{seen}; {complaint}"),
         None => seen,
     };
     GuestError::Lima { action, what }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs;
-    use std::os::unix::fs::PermissionsExt as _;
-
-    use super::*;
-
-    /// A stand-in that keeps the instance's status in a file, and each order in another.
-    struct Stand {
-        directory: tempfile::TempDir,
-    }
-
-    impl Stand {
-        /// `on_start` and `on_stop` are what the two orders do, in shell; `$S` is the status file.
-        fn new(status: &str, on_start: &str, on_stop: &str) -> Self {
-            let directory = tempfile::tempdir().unwrap();
-            let here = directory.path().display();
-            let script = format!(
-                "#!/bin/sh\nS={here}/status\necho \"$*\" >> {here}/orders\ncase $1 in\n\
-                 list)\n  [ -s $S ] || {{ echo 'No instance matching sanctum found.' >&2; exit 1; }}\n\
-                 cat $S ;;\nstart)\n  {on_start} ;;\nstop)\n  {on_stop} ;;\nesac\n"
-            );
-            let path = directory.path().join("limactl");
-            fs::write(&path, script).unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-            fs::write(directory.path().join("status"), status).unwrap();
-            Self { directory }
-        }
-
-        fn limactl(&self) -> String {
-            self.directory.path().join("limactl").display().to_string()
-        }
-
-        fn orders(&self) -> Vec<String> {
-            let text = fs::read_to_string(self.directory.path().join("orders")).unwrap();
-            text.lines().filter(|line| !line.starts_with("list")).map(str::to_owned).collect()
-        }
-    }
-
-    fn row(status: &str) -> String {
-        format!(
-            "{{\"name\":\"sanctum\",\"status\":\"{status}\",\"sshLocalPort\":1922,\
-             \"errors\":[\"host agent is running but driver is not\"]}}\n"
-        )
-    }
-
-    fn becomes(status: &str) -> String {
-        format!("echo '{}' > $S", row(status).trim_end())
-    }
-
-    #[test]
-    fn a_running_instance_is_started_by_doing_nothing() {
-        let lima = Stand::new(&row("Running"), "exit 9", "exit 9");
-        assert_eq!(start(&lima.limactl(), Path::new("x.yaml")).unwrap(), 1922);
-        assert!(lima.orders().is_empty());
-    }
-
-    #[test]
-    fn an_instance_that_lima_does_not_show_is_made_from_its_file() {
-        let lima = Stand::new("", &becomes("Running"), "exit 9");
-        assert!(matches!(state(&lima.limactl()), LimaState::Unknown { .. }));
-        assert_eq!(start(&lima.limactl(), Path::new("/s/lima.yaml")).unwrap(), 1922);
-        assert_eq!(lima.orders(), ["start --tty=false --timeout=600s --name=sanctum /s/lima.yaml"]);
-    }
-
-    #[test]
-    fn a_start_that_says_it_failed_counts_by_what_is_seen() {
-        let late = becomes("Running") + "; echo 'did not receive an event' >&2; exit 1";
-        let lima = Stand::new(&row("Stopped"), &late, "exit 9");
-        assert_eq!(start(&lima.limactl(), Path::new("x.yaml")).unwrap(), 1922);
-    }
-
-    #[test]
-    fn a_start_that_says_it_worked_counts_by_what_is_seen() {
-        let lima = Stand::new(&row("Stopped"), "exit 0", "exit 9");
-        let error = start(&lima.limactl(), Path::new("x.yaml")).unwrap_err().to_string();
-        assert!(error.contains("it is stopped"), "{error}");
-    }
-
-    #[test]
-    fn a_broken_instance_is_stopped_by_force_before_it_is_started() {
-        let only_force = format!("[ \"$2\" = -f ] || exit 1; {}", becomes("Stopped"));
-        let lima = Stand::new(&row("Broken"), &becomes("Running"), &only_force);
-        assert_eq!(start(&lima.limactl(), Path::new("x.yaml")).unwrap(), 1922);
-        assert_eq!(lima.orders(), ["stop -f sanctum", "start --tty=false --timeout=600s sanctum"]);
-    }
-
-    #[test]
-    fn a_stop_that_only_works_by_force_works() {
-        let only_force = format!("[ \"$2\" = -f ] || exit 1; {}", becomes("Stopped"));
-        let lima = Stand::new(&row("Running"), "exit 9", &only_force);
-        stop(&lima.limactl()).unwrap();
-        assert_eq!(lima.orders(), ["stop sanctum", "stop -f sanctum"]);
-    }
-
-    #[test]
-    fn a_list_that_is_empty_with_exit_status_zero_is_unknown_and_not_stopped() {
-        let lima = Stand::new("\n", "exit 9", "exit 0");
-        assert!(matches!(state(&lima.limactl()), LimaState::Unknown { .. }));
-        assert!(matches!(stop(&lima.limactl()), Err(GuestError::Lima { .. })));
-    }
-
-    #[test]
-    fn a_missing_limactl_is_unknown() {
-        let LimaState::Unknown { why } = state("/no/such/limactl") else { panic!() };
-        assert!(why.contains("/no/such/limactl"));
-    }
-}
+mod tests;

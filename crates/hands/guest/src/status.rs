@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::image::{self, ImageManifest};
 use super::instance::{self, InstanceRecord};
+use super::lima::LimaState;
 use super::{GuestError, GuestPaths, machine_state};
 
 /// Everything that can be said about the guest without asking it.
@@ -17,13 +18,13 @@ pub struct Status {
     pub image: Option<ImageManifest>,
     /// The instance, if there is one.
     pub instance: Option<InstanceRecord>,
-    /// The emulator.
+    /// The machine.
     pub machine: MachineStatus,
     /// What the instance's disk takes on this machine's disk, in bytes.
     pub disk_bytes: u64,
 }
 
-/// What the emulator does.
+/// What the machine does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum MachineStatus {
@@ -40,6 +41,16 @@ pub enum MachineStatus {
     Stuck {
         /// How it runs.
         run: RunRecord,
+        /// What was seen.
+        why: String,
+    },
+    /// Lima runs it.
+    InLima {
+        /// The host port of the guest's sshd.
+        ssh_port: u16,
+    },
+    /// Lima has it, and it is neither up nor down, or what it is cannot be known.
+    Unclear {
         /// What was seen.
         why: String,
     },
@@ -66,17 +77,46 @@ pub struct RunRecord {
 ///
 /// When a record of ours cannot be read.
 pub fn status(paths: &GuestPaths, cache: &Path) -> Result<Status, GuestError> {
-    let instance = instance::record(paths)?;
-    let image = match &instance {
-        Some(record) => image::by_key(cache, &record.image),
-        None => image::find(cache, super::arch()?),
-    };
     let machine = match run_record(paths) {
         None => MachineStatus::Stopped,
         Some(run) => match machine_state(paths) {
             Ok(machine) => MachineStatus::Running { run, machine },
             Err(error) => MachineStatus::Stuck { run, why: error.to_string() },
         },
+    };
+    with_machine(paths, cache, machine)
+}
+
+/// The same of a guest that Lima runs, by what Lima shows of it. Its disk is Lima's.
+///
+/// # Errors
+///
+/// As [`status`].
+pub fn status_in_lima(
+    paths: &GuestPaths,
+    cache: &Path,
+    seen: LimaState,
+) -> Result<Status, GuestError> {
+    let machine = match seen {
+        LimaState::Running { ssh_port } => MachineStatus::InLima { ssh_port },
+        LimaState::Stopped => MachineStatus::Stopped,
+        LimaState::Broken { errors } => {
+            MachineStatus::Unclear { why: format!("broken: {}", errors.join("; ")) }
+        }
+        LimaState::Unknown { why } => MachineStatus::Unclear { why },
+    };
+    with_machine(paths, cache, machine)
+}
+
+fn with_machine(
+    paths: &GuestPaths,
+    cache: &Path,
+    machine: MachineStatus,
+) -> Result<Status, GuestError> {
+    let instance = instance::record(paths)?;
+    let image = match &instance {
+        Some(record) => image::by_key(cache, &record.image),
+        None => image::find(cache, super::arch()?),
     };
     Ok(Status {
         image: image.and_then(|image| image.manifest().ok()),

@@ -17,8 +17,8 @@ pub struct Lima {
     pub disk_gib: u32,
     /// The image, on this machine.
     pub image: String,
-    /// The image's SHA-512, 128 hexadecimal digits.
-    pub image_sha512: String,
+    /// The image's SHA-256, 64 hexadecimal digits.
+    pub image_sha256: String,
     /// The host port that leads to the guest's sshd.
     pub ssh_port: u16,
     /// What makes the guest itself: keys and configuration.
@@ -97,7 +97,7 @@ fn ssh(port: u16) -> Value {
 fn image(lima: &Lima) -> Value {
     json!({
         "arch": "aarch64",
-        "digest": format!("sha512:{}", lima.image_sha512),
+        "digest": format!("sha256:{}", lima.image_sha256),
         "location": lima.image,
     })
 }

@@ -137,7 +137,7 @@ fn lima_forwards_nothing_of_its_own() {
         memory_mib: 4096,
         disk_gib: 8,
         image: "/Users/anna/Library/Caches/sanctum/images/abc/base.qcow2".to_owned(),
-        image_sha512: "ab".repeat(64),
+        image_sha256: "ab".repeat(32),
         ssh_port: 1922,
         files: vec![
             LimaFile {

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use core::net::{Ipv4Addr, SocketAddr};
 use core::time::Duration;
 
-use sanctum_model::manifest::{AcceleratorChoice, Declared, Seat, Target, ToolProfile};
+use sanctum_model::manifest::{AcceleratorChoice, Declared, Driver, Seat, Target, ToolProfile};
 use sanctum_model::{
     Command, Component, ComponentName, HttpTarget, Manifest, Plane, PortClaim, Probe, Readiness,
     RenderedFile, Restart, SeatName,
@@ -87,6 +87,11 @@ pub(super) fn proxyd(manifest: &Manifest, layout: &Layout) -> Component {
 /// component.
 pub(super) fn guest(manifest: &Manifest, layout: &Layout) -> Component {
     let (guest, openclaw) = (manifest.guest(), manifest.openclaw());
+    let driver = match guest.driver {
+        Driver::Auto => "auto",
+        Driver::Qemu => "qemu",
+        Driver::Lima => "lima",
+    };
     let accelerator = match guest.accelerator {
         AcceleratorChoice::Auto => "auto",
         AcceleratorChoice::Kvm => "kvm",
@@ -97,7 +102,8 @@ pub(super) fn guest(manifest: &Manifest, layout: &Layout) -> Component {
         ToolProfile::Full => "full",
     };
     let command = cli(layout)
-        .arguments(["guest", "run", "--accelerator", accelerator, "--tools", tools])
+        .arguments(["guest", "run", "--driver", driver, "--accelerator", accelerator])
+        .arguments(["--tools", tools])
         .arguments(["--cpus".to_owned(), guest.cpus.to_string()])
         .arguments(["--memory-mib".to_owned(), (guest.memory.bytes() >> 20).to_string()])
         .arguments(["--ssh-port".to_owned(), guest.ssh_port.to_string()])

@@ -5,8 +5,9 @@ use std::process::{self, ExitCode};
 
 use sanctum_guest::image::Image;
 use sanctum_guest::{
-    self as driver, AcceleratorChoice, Follow, MachineStatus, RunSettings, image, instance,
+    self as driver, AcceleratorChoice, Follow, MachineStatus, RunSettings, image, instance, lima,
 };
+use sanctum_model::manifest::Driver;
 use sanctum_model::{ByteSize, Command};
 use sanctum_plan::guest::Tools;
 
@@ -46,6 +47,21 @@ pub(crate) fn run(place: &Place, output: &Output, command: Guest) -> Outcome {
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+/// Whether Lima runs the guest, and not QEMU.
+pub(crate) fn is_lima(driver: Driver) -> bool {
+    match driver {
+        Driver::Lima => true,
+        Driver::Qemu => false,
+        Driver::Auto => cfg!(target_os = "macos"),
+    }
+}
+
+/// The same by the manifest, or by this machine while there is no good one.
+fn runs_in_lima(place: &Place, output: &Output) -> bool {
+    let driver = place.load(output).map_or(Driver::Auto, |loaded| loaded.manifest.guest().driver);
+    is_lima(driver)
 }
 
 /// Finds the image that the guest starts from, or builds it.
@@ -95,8 +111,22 @@ fn run_here(place: &Place, options: &GuestRun) -> Outcome {
         context_tokens: options.context_tokens,
         answer_tokens_max: options.answer_tokens_max,
     };
-    instance::prepare(&paths, &image, &place.secrets(), &settings)
-        .map_err(|error| failure(&error))?;
+    let driver = match options.driver {
+        arguments::Driver::Auto => Driver::Auto,
+        arguments::Driver::Qemu => Driver::Qemu,
+        arguments::Driver::Lima => Driver::Lima,
+    };
+    let secrets = place.secrets();
+    if is_lima(driver) {
+        let (cpus, memory_mib) = (options.cpus, options.memory_mib);
+        lima::prepare(&paths, &image, &secrets, &settings, cpus, memory_mib)
+            .map_err(|error| failure(&error))?;
+        block_on(async {
+            lima::run(lima::LIMACTL, &paths).await.map_err(|error| failure(&error))
+        })?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    instance::prepare(&paths, &image, &secrets, &settings).map_err(|error| failure(&error))?;
     let settings = RunSettings {
         accelerator: match options.accelerator {
             arguments::Accelerator::Auto => AcceleratorChoice::Auto,
@@ -115,7 +145,14 @@ fn run_here(place: &Place, options: &GuestRun) -> Outcome {
 }
 
 fn status(place: &Place, output: &Output, json: bool) -> Outcome {
-    let status = driver::status(&place.guest(), place.cache()).map_err(|error| failure(&error))?;
+    let in_lima = runs_in_lima(place, output);
+    let status = if in_lima {
+        let seen = block_on(async { Ok(lima::state(lima::LIMACTL).await) })?;
+        driver::status_in_lima(&place.guest(), place.cache(), seen)
+    } else {
+        driver::status(&place.guest(), place.cache())
+    };
+    let status = status.map_err(|error| failure(&error))?;
     if json {
         return print_json(output, &status);
     }
@@ -126,6 +163,10 @@ fn status(place: &Place, output: &Output, json: bool) -> Outcome {
             run.pid, run.accelerator, run.reason, run.ssh_port
         ),
         MachineStatus::Stuck { run, why } => format!("stuck, pid {}: {why}", run.pid),
+        MachineStatus::InLima { ssh_port } => {
+            format!("running in Lima, sshd at 127.0.0.1:{ssh_port}")
+        }
+        MachineStatus::Unclear { why } => format!("unclear: {why}"),
     };
     output.data(format!("machine   {machine}"));
     output.data(match &status.image {
@@ -141,12 +182,19 @@ fn status(place: &Place, output: &Output, json: bool) -> Outcome {
             ByteSize::from_bytes(status.disk_bytes),
             place.guest().disk().display()
         ),
+        None if in_lima => format!("disk      Lima's, of its instance `{}`", lima::INSTANCE),
         None => "disk      none yet".to_owned(),
     });
     Ok(ExitCode::SUCCESS)
 }
 
 fn reset(place: &Place, output: &Output) -> Outcome {
+    if runs_in_lima(place, output) {
+        return Err(Failure::new("cannot set the guest's disk aside: it is Lima's").hint(format!(
+            "`limactl delete {}` deletes it, and the agent's memory with it",
+            lima::INSTANCE
+        )));
+    }
     match instance::reset(&place.guest()).map_err(|error| failure(&error))? {
         Some(aside) => output
             .say(format!("the old disk is kept as `{}`; the next start is fresh", aside.display())),

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use sanctum_guest::{arch, image};
-use sanctum_model::manifest::{Driver, ToolProfile};
+use sanctum_model::manifest::ToolProfile;
 use sanctum_model::{ByteSize, Component, Manifest, Plane};
 use sanctum_plan::guest::{AGENT_PORT, GATEWAY_PORT};
 use sanctum_plan::stack;
@@ -188,11 +188,7 @@ fn forwards(manifest: &Manifest) -> Vec<Forward> {
 fn guest(manifest: &Manifest) -> Guest {
     let guest = manifest.guest();
     Guest {
-        driver: match guest.driver {
-            Driver::Lima => "lima",
-            Driver::Auto if cfg!(target_os = "macos") => "lima",
-            Driver::Qemu | Driver::Auto => "qemu",
-        },
+        driver: if super::is_lima(guest.driver) { "lima" } else { "qemu" },
         cpus: guest.cpus,
         memory: guest.memory.to_string(),
         image: arch().map_or_else(|error| error.to_string(), image::key),

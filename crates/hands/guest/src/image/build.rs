@@ -76,6 +76,9 @@ impl Build<'_> {
 
     /// What can be known beforehand to fail, fails before anything is done.
     fn check(&self) -> Result<(), GuestError> {
+        if !cfg!(target_os = "linux") {
+            return Err(GuestError::BuildElsewhere);
+        }
         for (tool, package) in BUILD_TOOLS {
             tool::require(tool, package)?;
         }
