@@ -6,9 +6,13 @@
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal};
 use sanctum_testkit::program;
 use tempfile::TempDir;
 
@@ -211,13 +215,62 @@ fn without_a_network_the_build_says_which_step_and_that_it_can_be_gone_on_with()
         .unwrap();
     let said = said(output);
     assert_tells(&said, 1, &["base system", "hint:"]);
-    let images = newcomer.directory.path().join("cache/images");
-    let built = fs::read_dir(images)
+    assert_eq!(images(&newcomer.directory.path().join("cache")), 0, "half an image is left");
+}
+
+/// A terminal's interrupt goes to the whole group, while the base system is being installed.
+#[test]
+fn an_interrupted_build_leaves_nothing_half_made_and_is_gone_on_with() {
+    let newcomer = Newcomer::with_manifest("");
+    let cache = newcomer.directory.path().join("cache");
+    for _ in 0..2 {
+        let mut child = newcomer
+            .command(&["guest", "build"])
+            .process_group(0)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let log = cache.join("images/build.log");
+        let begun = || fs::metadata(&log).is_ok_and(|about| about.len() > 0);
+        assert!(within(Duration::from_secs(60), begun), "the build did not begin");
+        let group = Pid::from_child(&child);
+        rustix::process::kill_process_group(group, Signal::INT).unwrap();
+        assert!(!child.wait().unwrap().success(), "an interrupted build counts as done");
+        let ended = || running_in(&cache).is_empty();
+        assert!(within(Duration::from_secs(60), ended), "left running: {:?}", running_in(&cache));
+        let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
+        assert!(!mounts.contains(cache.to_str().unwrap()), "left mounted:\n{mounts}");
+        assert_eq!(images(&cache), 0, "half an image is left");
+    }
+}
+
+fn within(limit: Duration, mut condition: impl FnMut() -> bool) -> bool {
+    let until = Instant::now() + limit;
+    while Instant::now() < until {
+        if condition() {
+            return true;
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    false
+}
+
+/// The command lines of every process that speaks of `directory`.
+fn running_in(directory: &Path) -> Vec<String> {
+    let directory = directory.to_str().unwrap();
+    fs::read_dir("/proc")
         .unwrap()
         .flatten()
-        .filter(|entry| entry.path().join("base.qcow2").exists())
-        .count();
-    assert_eq!(built, 0, "half an image is left");
+        .filter_map(|entry| fs::read(entry.path().join("cmdline")).ok())
+        .map(|line| String::from_utf8_lossy(&line).replace('\0', " "))
+        .filter(|line| line.contains(directory))
+        .collect()
+}
+
+fn images(cache: &Path) -> usize {
+    let entries = fs::read_dir(cache.join("images")).into_iter().flatten().flatten();
+    entries.filter(|entry| entry.path().join("base.qcow2").exists()).count()
 }
 
 #[test]

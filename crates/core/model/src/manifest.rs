@@ -74,6 +74,8 @@ pub struct OpenClaw {
     pub model: String,
     /// How many tools it is told of.
     pub tools: ToolProfile,
+    /// The longest answer it asks for, in tokens.
+    pub answer_tokens_max: u32,
 }
 
 /// How many tools the agent is told of.
@@ -105,6 +107,8 @@ pub struct Seat {
     pub threads: u32,
     /// The temperature of a request that names none, in thousandths.
     pub temperature_milli: u32,
+    /// What a token loses, in thousandths, for each time it was chosen before.
+    pub frequency_penalty_milli: u32,
 }
 
 /// `[provider.NAME]`: somebody else's models, spoken to as OpenAI's.

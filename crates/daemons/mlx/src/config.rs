@@ -42,6 +42,9 @@ pub struct Arguments {
     /// The temperature where a request names none, 0 to 2
     #[arg(long, default_value_t = 0.7)]
     pub temperature: f32,
+    /// What a token loses, where a request names none, for each time it was chosen before, 0 to 2
+    #[arg(long, default_value_t = 0.0)]
+    pub frequency_penalty: f32,
     /// Requests that may wait for their turn
     #[arg(long, default_value_t = 16, value_name = "NUMBER")]
     pub queue: usize,
@@ -79,6 +82,8 @@ pub struct Config {
     pub engine: EngineChoice,
     /// The temperature where a request names none.
     pub temperature: f32,
+    /// The frequency penalty where a request names none.
+    pub frequency_penalty: f32,
     /// Requests that may wait.
     pub queue_length_max: usize,
     /// What callers must show.
@@ -157,6 +162,8 @@ impl Config {
         within("--context", context, CONTEXT_TOKENS_MIN, CONTEXT_TOKENS_MAX)?;
         within("--queue", queue, 1, QUEUE_LENGTH_MAX)?;
         within("--temperature", temperature, 0.0, 2.0)?;
+        let frequency_penalty = arguments.frequency_penalty;
+        within("--frequency-penalty", frequency_penalty, 0.0, 2.0)?;
         let threads = arguments.threads.unwrap_or(threads).get();
         let engine = match arguments.engine {
             EngineName::Scripted => EngineChoice::Scripted { context_tokens: context },
@@ -171,7 +178,15 @@ impl Config {
             (None, true) => Access::Open,
             (None, false) => return Err(ConfigError::NoKey),
         };
-        Ok(Self { listen, name, engine, temperature, queue_length_max: queue, access })
+        Ok(Self {
+            listen,
+            name,
+            engine,
+            temperature,
+            frequency_penalty,
+            queue_length_max: queue,
+            access,
+        })
     }
 }
 

@@ -12,6 +12,8 @@ use crate::sampler::Sampling;
 
 /// Stop strings a request may name.
 const STOPS_MAX: usize = 16;
+/// The largest penalty, either way.
+const PENALTY_MAX: f32 = 2.0;
 /// The highest temperature, as in the OpenAI interface.
 const TEMPERATURE_MAX: f32 = 2.0;
 /// `min_p` when a request does not name it: it keeps small models from drawing nonsense.
@@ -55,6 +57,8 @@ pub enum Delivery {
 pub struct Defaults {
     /// The temperature.
     pub temperature: f32,
+    /// What a token loses for each time it was chosen before.
+    pub frequency_penalty: f32,
     /// The seed.
     pub seed: u64,
 }
@@ -128,8 +132,19 @@ fn sampling(raw: &raw::ChatRequest, defaults: Defaults) -> Result<Sampling, Inva
     if !(0.0..=1.0).contains(&min_p) {
         return Err(Invalid::new("min_p", format!("`min_p` is from 0 to 1, not {min_p}")));
     }
+    let frequency_penalty = raw.frequency_penalty.unwrap_or(defaults.frequency_penalty);
+    let presence_penalty = raw.presence_penalty.unwrap_or(0.0);
+    for (name, penalty) in
+        [("frequency_penalty", frequency_penalty), ("presence_penalty", presence_penalty)]
+    {
+        if !(-PENALTY_MAX..=PENALTY_MAX).contains(&penalty) {
+            let message =
+                format!("`{name}` is from -{PENALTY_MAX} to {PENALTY_MAX}, not {penalty}");
+            return Err(Invalid::new(name, message));
+        }
+    }
     let seed = raw.seed.map_or(defaults.seed, i64::cast_unsigned);
-    Ok(Sampling { temperature, top_p, min_p, seed })
+    Ok(Sampling { temperature, top_p, min_p, frequency_penalty, presence_penalty, seed })
 }
 
 fn answer_tokens_max(raw: &raw::ChatRequest) -> Result<Option<usize>, Invalid> {

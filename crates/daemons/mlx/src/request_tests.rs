@@ -2,7 +2,7 @@
 
 use super::*;
 
-const DEFAULTS: Defaults = Defaults { temperature: 0.7, seed: 42 };
+const DEFAULTS: Defaults = Defaults { temperature: 0.7, frequency_penalty: 0.25, seed: 42 };
 
 fn parse(body: &str) -> Result<ChatRequest, Invalid> {
     ChatRequest::parse(body.as_bytes(), DEFAULTS)
@@ -62,13 +62,24 @@ fn a_stream_tells_what_it_took_only_if_asked() {
 }
 
 #[test]
+fn penalties_are_followed_and_have_limits() {
+    let silent = with("").unwrap().sampling;
+    assert!((silent.frequency_penalty - 0.25).abs() < f32::EPSILON);
+    let given = with(r#","frequency_penalty":-1,"presence_penalty":0.5"#).unwrap().sampling;
+    assert!((given.frequency_penalty + 1.0).abs() < f32::EPSILON);
+    assert!((given.presence_penalty - 0.5).abs() < f32::EPSILON);
+    assert!(with(r#","frequency_penalty":2.5"#).is_err());
+    assert!(with(r#","presence_penalty":-3"#).is_err());
+}
+
+#[test]
 fn what_is_not_followed_is_named() {
     let request = with(
-        r#","frequency_penalty":0.5,"presence_penalty":0,"logprobs":true,"logit_bias":{},
+        r#","logprobs":true,"logit_bias":{},
            "tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":"required""#,
     )
     .unwrap();
-    assert_eq!(request.dropped, ["tool_choice", "frequency_penalty", "logprobs"]);
+    assert_eq!(request.dropped, ["tool_choice", "logprobs"]);
     assert!(request.tools.is_some());
 }
 

@@ -1,6 +1,8 @@
 //! Chooses the next token from what an engine thinks of each. The same for every engine, and the
 //! same for the same seed on every machine.
 
+use std::collections::BTreeMap;
+
 use crate::engine::Token;
 
 /// How tokens are chosen.
@@ -12,6 +14,11 @@ pub struct Sampling {
     pub top_p: f32,
     /// Only tokens at least this likely, in parts of the likeliest one, are drawn from.
     pub min_p: f32,
+    /// What a token loses for each time it has been chosen before: it keeps a small model from
+    /// saying the same for ever.
+    pub frequency_penalty: f32,
+    /// What a token loses once it has been chosen.
+    pub presence_penalty: f32,
     /// Where the random numbers start.
     pub seed: u64,
 }
@@ -30,6 +37,10 @@ pub struct NotANumber;
 pub struct Sampler {
     sampling: Sampling,
     random: SplitMix,
+    /// How often each token has been chosen.
+    chosen: BTreeMap<usize, u16>,
+    /// Kept to be used again: what the engine thinks, less the penalties.
+    penalised: Vec<f32>,
     /// Kept to be used again: (share, token).
     candidates: Vec<(f32, usize)>,
 }
@@ -37,7 +48,13 @@ pub struct Sampler {
 impl Sampler {
     /// A sampler at the start of its random numbers.
     pub fn new(sampling: Sampling) -> Self {
-        Self { sampling, random: SplitMix(sampling.seed), candidates: Vec::new() }
+        Self {
+            sampling,
+            random: SplitMix(sampling.seed),
+            chosen: BTreeMap::new(),
+            penalised: Vec::new(),
+            candidates: Vec::new(),
+        }
     }
 
     /// Chooses a token, the position in `logits`.
@@ -46,9 +63,31 @@ impl Sampler {
     ///
     /// [`NotANumber`] when `logits` is empty or holds one.
     pub fn pick(&mut self, logits: &[f32]) -> Result<Token, NotANumber> {
+        let Sampling { frequency_penalty, presence_penalty, .. } = self.sampling;
+        let at = if frequency_penalty == 0.0 && presence_penalty == 0.0 {
+            self.draw(logits)?
+        } else {
+            let mut penalised = std::mem::take(&mut self.penalised);
+            penalised.clear();
+            penalised.extend_from_slice(logits);
+            for (at, count) in &self.chosen {
+                if let Some(logit) = penalised.get_mut(*at) {
+                    *logit -= frequency_penalty * f32::from(*count) + presence_penalty;
+                }
+            }
+            let drawn = self.draw(&penalised);
+            self.penalised = penalised;
+            drawn?
+        };
+        let count = self.chosen.entry(at).or_default();
+        *count = count.saturating_add(1);
+        i32::try_from(at).map(Token).map_err(|_| NotANumber)
+    }
+
+    fn draw(&mut self, logits: &[f32]) -> Result<usize, NotANumber> {
         let (best, highest) = likeliest(logits)?;
         if self.sampling.temperature <= 0.0 {
-            return token(best);
+            return Ok(best);
         }
         let share_min = self.sampling.min_p.max(SHARE_MIN);
         let share = |logit: f32| ((logit - highest) / self.sampling.temperature).exp();
@@ -76,10 +115,10 @@ impl Sampler {
         for (share, at) in &self.candidates[..kept] {
             left -= share;
             if left < 0.0 {
-                return token(*at);
+                return Ok(*at);
             }
         }
-        token(best)
+        Ok(best)
     }
 }
 
@@ -95,10 +134,6 @@ fn likeliest(logits: &[f32]) -> Result<(usize, f32), NotANumber> {
         }
     }
     if best.1.is_finite() { Ok(best) } else { Err(NotANumber) }
-}
-
-fn token(at: usize) -> Result<Token, NotANumber> {
-    i32::try_from(at).map(Token).map_err(|_| NotANumber)
 }
 
 /// Sebastiano Vigna's `SplitMix64`: small, fast, and the same everywhere.
@@ -128,7 +163,14 @@ impl SplitMix {
 mod tests {
     use super::*;
 
-    const SAMPLING: Sampling = Sampling { temperature: 1.0, top_p: 1.0, min_p: 0.0, seed: 7 };
+    const SAMPLING: Sampling = Sampling {
+        temperature: 1.0,
+        top_p: 1.0,
+        min_p: 0.0,
+        frequency_penalty: 0.0,
+        presence_penalty: 0.0,
+        seed: 7,
+    };
 
     fn counts(sampling: Sampling, logits: &[f32]) -> Vec<u32> {
         let mut sampler = Sampler::new(sampling);
@@ -162,6 +204,18 @@ mod tests {
         };
         assert_eq!(draw(1), draw(1));
         assert_ne!(draw(1), draw(2));
+    }
+
+    #[test]
+    fn a_token_that_was_chosen_becomes_less_likely_by_the_penalties() {
+        let greedy = Sampling { temperature: 0.0, ..SAMPLING };
+        let picks = |sampling| {
+            let mut sampler = Sampler::new(sampling);
+            (0..4).map(|_| sampler.pick(&[1.0, 0.0, -9.0]).unwrap().0).collect::<Vec<_>>()
+        };
+        assert_eq!(picks(greedy), [0, 0, 0, 0]);
+        assert_eq!(picks(Sampling { frequency_penalty: 0.6, ..greedy }), [0, 0, 1, 0]);
+        assert_eq!(picks(Sampling { presence_penalty: 1.5, ..greedy }), [0, 1, 0, 0]);
     }
 
     #[test]

@@ -21,7 +21,9 @@ pub struct SecretName(Box<str>);
 
 /// A name that cannot be a secret's.
 #[derive(Debug, thiserror::Error)]
-#[error("`{0}` is not a name for a secret: use 1 to 64 of a-z, 0-9, `-` and `_`, a letter or digit first")]
+#[error(
+    "`{0}` is not a name for a secret: use 1 to 64 of a-z, 0-9, `-` and `_`, a letter or digit first"
+)]
 pub struct SecretNameError(String);
 
 impl FromStr for SecretName {
@@ -132,8 +134,7 @@ impl Secrets {
         match self.read(name) {
             Err(SecretError::Absent { .. }) => {
                 let path = self.path(name);
-                let minted =
-                    mint().map_err(|source| SecretError::Write { path, source })?;
+                let minted = mint().map_err(|source| SecretError::Write { path, source })?;
                 self.write(name, &minted)?;
                 self.read(name)
             }
@@ -155,8 +156,7 @@ impl Secrets {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.directory)?;
         let beside = path.with_extension("new");
         drop(fs::remove_file(&beside));
-        let mut file =
-            OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
         file.write_all(value.expose().as_bytes())?;
         file.write_all(b"\n")?;
         file.sync_all()?;
@@ -243,7 +243,10 @@ mod tests {
         let secrets = Secrets::at(home.path());
         for text in ["", "  ", "one\ntwo"] {
             secrets.write(&name("key"), &Secret::new(text.to_owned())).unwrap();
-            assert!(matches!(secrets.read(&name("key")), Err(SecretError::Unusable { .. })), "{text:?}");
+            assert!(
+                matches!(secrets.read(&name("key")), Err(SecretError::Unusable { .. })),
+                "{text:?}"
+            );
         }
     }
 

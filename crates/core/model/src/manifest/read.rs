@@ -23,6 +23,8 @@ const GUEST_MEMORY_DEFAULT: ByteSize = ByteSize::gibibytes(3);
 const GUEST_MEMORY_MIN: ByteSize = ByteSize::gibibytes(2);
 /// The model of the seat that an empty manifest has.
 const MODEL_DEFAULT: &str = "smollm2-135m-instruct";
+/// What keeps that model from saying the same for ever, in thousandths.
+const FREQUENCY_PENALTY_OF_DEFAULT: u32 = 800;
 /// The longest time a component may be given to start or stop.
 const WAIT_MAX: Duration = Duration::from_hours(1);
 
@@ -45,10 +47,10 @@ pub(super) fn read(text: &str) -> (Option<Manifest>, Vec<Problem>) {
     let (providers, provider_names) = providers(&mut root);
     let route = root.table("route");
     if seats.is_empty() && providers.is_empty() {
-        seats.insert(
-            check::name("general"),
-            Seat { model: MODEL_DEFAULT.to_owned(), ..seat_default() },
-        );
+        let frequency_penalty_milli = FREQUENCY_PENALTY_OF_DEFAULT;
+        let model = MODEL_DEFAULT.to_owned();
+        let seat = Seat { model, frequency_penalty_milli, ..seat_default() };
+        seats.insert(check::name("general"), seat);
         places.claims.push(Claim::new(1337, "seat.general", 0..0));
     }
     let routes = check::routes(route, &seats, &providers, &openclaw.model);
@@ -101,6 +103,7 @@ fn openclaw(mut reader: Reader<'_, '_>, places: &mut Places) -> (OpenClaw, Place
         port: port.value,
         model: model.value.clone(),
         tools: reader.choice("tools", ToolProfile::Minimal, &profiles),
+        answer_tokens_max: reader.number("answer_tokens_max", 1024, 16, 1 << 20).value,
     };
     reader.finish();
     (openclaw, model)
@@ -114,7 +117,14 @@ fn proxyd(mut reader: Reader<'_, '_>, places: &mut Places) -> Proxyd {
 }
 
 fn seat_default() -> Seat {
-    Seat { model: String::new(), port: 1337, context: 8192, threads: 0, temperature_milli: 700 }
+    Seat {
+        model: String::new(),
+        port: 1337,
+        context: 8192,
+        threads: 0,
+        temperature_milli: 700,
+        frequency_penalty_milli: 0,
+    }
 }
 
 fn seats(root: &mut Reader<'_, '_>, places: &mut Places) -> BTreeMap<SeatName, Seat> {
@@ -138,6 +148,7 @@ fn seats(root: &mut Reader<'_, '_>, places: &mut Places) -> BTreeMap<SeatName, S
             context: reader.number("context", default.context, 512, 1 << 20).value,
             threads: reader.number("threads", 0, 0, 512).value,
             temperature_milli: reader.thousandths("temperature", default.temperature_milli, 2000),
+            frequency_penalty_milli: reader.thousandths("frequency_penalty", 0, 2000),
         };
         places.claims.push(Claim::new(seat.port, format!("seat.{}.port", name.value), port.span));
         let parsed = reader.parse_name(&name);

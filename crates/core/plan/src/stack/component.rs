@@ -22,20 +22,18 @@ use crate::guest::{self, GATEWAY_PORT, Umbilical};
 const PROVIDER_CONTEXT_TOKENS: u32 = 131_072;
 /// What QEMU takes beside the guest's own memory, measured at 0.4 GiB.
 const EMULATOR_BYTES: u64 = 512 << 20;
-/// What the agent's answer may have of its context at most.
-const ANSWER_TOKENS_MAX: u32 = 1024;
 
 /// A local model, behind the program that serves it.
 pub(super) fn seat(name: &SeatName, seat: &Seat, layout: &Layout) -> Component {
     let address = loopback(seat.port);
-    let temperature =
-        format!("{}.{:03}", seat.temperature_milli / 1000, seat.temperature_milli % 1000);
+    let thousandths = |number: u32| format!("{}.{:03}", number / 1000, number % 1000);
     let mut command = Command::new(layout.program("sanctum-mlx"))
         .arguments(["--listen".to_owned(), address.to_string()])
         .arguments(["--name".to_owned(), name.to_string()])
         .arguments(["--model".to_owned(), layout.model_file(&seat.model)])
         .arguments(["--context".to_owned(), seat.context.to_string()])
-        .arguments(["--temperature".to_owned(), temperature])
+        .arguments(["--temperature".to_owned(), thousandths(seat.temperature_milli)])
+        .arguments(["--frequency-penalty".to_owned(), thousandths(seat.frequency_penalty_milli)])
         .arguments([
             "--key-file".to_owned(),
             format!("{}/{}", layout.secrets(), render::seat_secret(name)),
@@ -109,7 +107,7 @@ pub(super) fn guest(manifest: &Manifest, layout: &Layout) -> Component {
         .arguments(["--ssh-port".to_owned(), guest.ssh_port.to_string()])
         .arguments(["--model".to_owned(), openclaw.model.clone()])
         .arguments(["--context-tokens".to_owned(), agent_context_tokens(manifest).to_string()])
-        .arguments(["--answer-tokens-max".to_owned(), ANSWER_TOKENS_MAX.to_string()]);
+        .arguments(["--answer-tokens-max".to_owned(), openclaw.answer_tokens_max.to_string()]);
     let probe = Probe::Tcp { address: loopback(guest.ssh_port), banner: "SSH-".to_owned() };
     Component {
         name: name("guest"),

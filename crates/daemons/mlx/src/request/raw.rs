@@ -26,8 +26,8 @@ pub(super) struct ChatRequest {
     pub(super) response_format: Option<ResponseFormat>,
     pub(super) tools: Option<Value>,
     pub(super) tool_choice: Option<ToolChoice>,
-    frequency_penalty: Option<f32>,
-    presence_penalty: Option<f32>,
+    pub(super) frequency_penalty: Option<f32>,
+    pub(super) presence_penalty: Option<f32>,
     logit_bias: Option<Value>,
     logprobs: Option<bool>,
 }
@@ -35,16 +35,10 @@ pub(super) struct ChatRequest {
 impl ChatRequest {
     /// The fields that colour an answer and are not followed here.
     pub(super) fn colours(&self) -> impl Iterator<Item = &'static str> {
-        let set = |number: Option<f32>| number.is_some_and(|it| it.abs() > 0.0);
         let biased = self.logit_bias.as_ref().and_then(Value::len).is_some_and(|count| count > 0);
-        [
-            ("frequency_penalty", set(self.frequency_penalty)),
-            ("presence_penalty", set(self.presence_penalty)),
-            ("logit_bias", biased),
-            ("logprobs", self.logprobs == Some(true)),
-        ]
-        .into_iter()
-        .filter_map(|(name, given)| given.then_some(name))
+        [("logit_bias", biased), ("logprobs", self.logprobs == Some(true))]
+            .into_iter()
+            .filter_map(|(name, given)| given.then_some(name))
     }
 }
 

@@ -50,7 +50,8 @@ pub(super) async fn complete(
         }
     })?;
     let (id, seed) = seat.next_request();
-    let defaults = Defaults { temperature: seat.temperature, seed };
+    let defaults =
+        Defaults { temperature: seat.temperature, frequency_penalty: seat.frequency_penalty, seed };
     let mut request = ChatRequest::parse(&body, defaults).map_err(ApiError::Invalid)?;
     if request.tools.is_some() && !seat.template.knows_tools() {
         request.tools = None;

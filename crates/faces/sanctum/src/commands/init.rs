@@ -255,7 +255,9 @@ fn write(place: &Place, output: &Output, answers: &Answers) -> Result<(), Failur
 
 fn rendered(answers: &Answers) -> String {
     let memory = answers.memory.as_deref().unwrap_or(MEMORY_DEFAULT);
-    let local = |model: &str| format!("[seat.general]\nmodel = \"{model}\"\n");
+    // So small a model says the same for ever without the penalty.
+    let local =
+        |model: &str| format!("[seat.general]\nmodel = \"{model}\"\nfrequency_penalty = 0.8\n");
     let models = match &answers.model {
         Some(ModelAnswer::Provider { base_url, model }) => format!(
             "[provider.{PROVIDER}]\nbase_url = \"{base_url}\"\nkey = \"{PROVIDER}\"\n\n\

@@ -8,8 +8,9 @@ mod walls;
 use crate::Stage;
 
 /// Every stage.
-pub(crate) const ALL: [Stage; 16] = [
-    ("`up` brings everything up and ends with a question answered", answer::up_answers),
+pub(crate) const ALL: [Stage; 17] = [
+    ("`up` interrupted while things start leaves them starting", answer::up_interrupted),
+    ("the next `up` goes on, and ends with a question answered", answer::up_answers),
     ("`up` on a running system says so in under two seconds and changes nothing", answer::up_again),
     ("an answer is streamed, and is the very text the seat produced", answer::the_seats_own_text),
     ("proxyd logged the guest's key by its name, and no body", answer::proxyd_logged),

@@ -54,22 +54,44 @@ fn relay(near: TcpStream, seat_port: u16, recording: &Arc<Mutex<Recording>>) -> 
     let far = TcpStream::connect((Ipv4Addr::LOCALHOST, seat_port))?;
     let (near_in, far_out) = (near.try_clone()?, far.try_clone()?);
     let asked = Arc::clone(recording);
+    let (tap_host, seat_host) = (host(near.local_addr()?.port()), host(seat_port));
     let upward = thread::spawn(move || {
-        copy(near_in, far_out, |bytes| lock(&asked).asked.extend_from_slice(bytes));
+        // The seat answers to its own name only, and proxyd calls the tap by the tap's.
+        let named = |bytes: &[u8]| replaced(bytes, &tap_host, &seat_host);
+        copy(near_in, far_out, named, |bytes| lock(&asked).asked.extend_from_slice(bytes));
     });
-    copy(far, near, |bytes| lock(recording).answered.extend_from_slice(bytes));
+    copy(far, near, <[u8]>::to_vec, |bytes| lock(recording).answered.extend_from_slice(bytes));
     drop(upward.join());
     Ok(())
 }
 
+fn host(port: u16) -> Vec<u8> {
+    format!("host: 127.0.0.1:{port}\r\n").into_bytes()
+}
+
+/// The bytes with the first `from` in them replaced. A head comes in one piece: it is small, and
+/// proxyd writes it at once.
+fn replaced(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+    match bytes.windows(from.len()).position(|part| part == from) {
+        Some(at) => [&bytes[..at], to, &bytes[at + from.len()..]].concat(),
+        None => bytes.to_vec(),
+    }
+}
+
 /// Copies until one side ends, and then ends both: a client that has gone must be seen.
-fn copy(mut from: TcpStream, mut to: TcpStream, mut keep: impl FnMut(&[u8])) {
+fn copy(
+    mut from: TcpStream,
+    mut to: TcpStream,
+    change: impl Fn(&[u8]) -> Vec<u8>,
+    mut keep: impl FnMut(&[u8]),
+) {
     let mut buffer = [0; 16 * 1024];
     while let Ok(count) = from.read(&mut buffer) {
-        if count == 0 || to.write_all(&buffer[..count]).is_err() {
+        let bytes = change(&buffer[..count]);
+        if count == 0 || to.write_all(&bytes).is_err() {
             break;
         }
-        keep(&buffer[..count]);
+        keep(&bytes);
     }
     drop(to.shutdown(Shutdown::Both));
     drop(from.shutdown(Shutdown::Both));

@@ -66,8 +66,8 @@ impl World {
         let Ports { seat, proxyd, openclaw, ssh } = self.ports;
         let model = self.cache.join("test-model/model.gguf");
         let text = format!(
-            "[guest]\nssh_port = {ssh}\n\n[openclaw]\nport = {openclaw}\n\n[proxyd]\nport = {proxyd}\n\n\
-             [seat.general]\nmodel = {model:?}\nport = {seat}\ntemperature = 0\n\n\
+            "[guest]\nssh_port = {ssh}\n\n[openclaw]\nport = {openclaw}\nanswer_tokens_max = 400\n\n[proxyd]\nport = {proxyd}\n\n\
+             [seat.general]\nmodel = {model:?}\nport = {seat}\ntemperature = 0\nfrequency_penalty = 0.8\n\n\
              [provider.tap]\nbase_url = \"http://127.0.0.1:{}/v1\"\nkey = \"seat-general\"\n\n\
              [route]\ncouncil-brain = [\"tap/general\", \"general\"]\n",
             self.tap.port()

@@ -1,13 +1,31 @@
 //! The path itself.
 
 use std::fs;
-use std::process::Command;
-use std::time::Instant;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use rustix::process::Signal;
 
 use crate::http;
 use crate::world::World;
+
+/// A terminal's interrupt goes to the whole group; castellan is not in it.
+pub(crate) fn up_interrupted(world: &mut World) -> Result<()> {
+    let mut command = world.sanctum(&["up"]);
+    let child = command.process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    world.wait_until("the guest is starting", Duration::from_secs(60), |world| {
+        Ok(world.component("guest")?["phase"] == "starting")
+    })?;
+    rustix::process::kill_process_group(rustix::process::Pid::from_child(&child), Signal::INT)?;
+    let output = child.wait_with_output()?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    ensure!(output.status.code() == Some(1), "it ended with {}: {said}", output.status);
+    ensure!(said.contains("goes on in the background"), "{said}");
+    ensure!(world.component("guest")?["phase"] != "stopped", "the guest was stopped");
+    Ok(())
+}
 
 pub(crate) fn up_answers(world: &mut World) -> Result<()> {
     let answer = world.run_shown(&["up"])?;
@@ -39,7 +57,7 @@ pub(crate) fn up_again(world: &mut World) -> Result<()> {
 /// The answer the user sees, the stream the tap saw, and a replay of the same body at the seat are
 /// the same text.
 pub(crate) fn the_seats_own_text(world: &mut World) -> Result<()> {
-    let answer = world.ask("Name the capital of France in one short sentence.")?;
+    let answer = world.ask("What is the capital of France?")?;
     let text = answer["text"].as_str().context("text")?.trim().to_owned();
     ensure!(!text.is_empty(), "the answer is empty");
     let pieces = answer["pieces"].as_u64().context("pieces")?;
