@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn a_duration_needs_its_unit() {
         assert_eq!(parse_duration("90s"), Ok(Duration::from_secs(90)));
-        assert_eq!(parse_duration("5 m"), Ok(Duration::from_secs(300)));
+        assert_eq!(parse_duration("5 m"), Ok(Duration::from_mins(5)));
         for bad in ["", "90", "s", "1d", "1.5s"] {
             assert!(parse_duration(bad).is_err(), "{bad}");
         }

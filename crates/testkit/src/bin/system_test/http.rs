@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 
 /// Splits what one side of a connection sent into messages: head and body each.
-pub(crate) fn messages(mut bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
+pub(crate) fn messages(mut bytes: &[u8]) -> Vec<Message> {
     let mut messages = Vec::new();
     while let Some((message, rest)) = message(bytes) {
         messages.push(message);
@@ -12,7 +12,10 @@ pub(crate) fn messages(mut bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
     messages
 }
 
-fn message(bytes: &[u8]) -> Option<((String, Vec<u8>), &[u8])> {
+/// A message's head and body.
+type Message = (String, Vec<u8>);
+
+fn message(bytes: &[u8]) -> Option<(Message, &[u8])> {
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
     let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
     let rest = &bytes[end + 4..];

@@ -67,9 +67,10 @@ impl World {
         let model = self.cache.join("test-model/model.gguf");
         let text = format!(
             "[guest]\nssh_port = {ssh}\n\n[openclaw]\nport = {openclaw}\nanswer_tokens_max = 400\n\n[proxyd]\nport = {proxyd}\n\n\
-             [seat.general]\nmodel = {model:?}\nport = {seat}\ntemperature = 0\nfrequency_penalty = 0.8\n\n\
+             [seat.general]\nmodel = \"{}\"\nport = {seat}\ntemperature = 0\nfrequency_penalty = 0.8\n\n\
              [provider.tap]\nbase_url = \"http://127.0.0.1:{}/v1\"\nkey = \"seat-general\"\n\n\
              [route]\ncouncil-brain = [\"tap/general\", \"general\"]\n",
+            model.display(),
             self.tap.port()
         );
         fs::create_dir_all(&self.home)?;

@@ -15,7 +15,7 @@ use crate::world::World;
 pub(crate) fn up_interrupted(world: &mut World) -> Result<()> {
     let mut command = world.sanctum(&["up"]);
     let child = command.process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-    world.wait_until("the guest is starting", Duration::from_secs(60), |world| {
+    world.wait_until("the guest is starting", Duration::from_mins(1), |world| {
         Ok(world.component("guest")?["phase"] == "starting")
     })?;
     rustix::process::kill_process_group(rustix::process::Pid::from_child(&child), Signal::INT)?;

@@ -9,9 +9,9 @@ use crate::sockets;
 use crate::world::World;
 
 /// A host program is back within this.
-const BACK_SOON: Duration = Duration::from_secs(120);
+const BACK_SOON: Duration = Duration::from_mins(2);
 /// The agent's start under emulation on a busy machine is within this.
-const BACK_SLOWLY: Duration = Duration::from_secs(1200);
+const BACK_SLOWLY: Duration = Duration::from_mins(20);
 
 pub(crate) fn seat_killed(world: &mut World) -> Result<()> {
     killed_and_back(world, "sanctum-mlx", BACK_SOON)
@@ -67,7 +67,7 @@ fn answers(world: &World) -> Result<()> {
 /// sees the gap.
 pub(crate) fn openclaw_killed(world: &mut World) -> Result<()> {
     world.in_guest("systemctl kill --signal=KILL --kill-whom=main openclaw.service")?;
-    world.wait_until("the host sees the gap", Duration::from_secs(180), |world| {
+    world.wait_until("the host sees the gap", Duration::from_mins(3), |world| {
         Ok(world.component("openclaw")?["phase"] != "ready")
     })?;
     let took = world.wait_until_ready(BACK_SLOWLY)?;
