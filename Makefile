@@ -52,7 +52,7 @@ fast: ## Format, lints, unit, property, golden and whole-program tests without a
 	cargo test --locked --workspace --doc --quiet
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items --quiet
 	$(MAKE) --no-print-directory docs
-	git diff --exit-code -- docs || { echo "docs/ is not what the programs say: commit what 'make docs' wrote" >&2; exit 1; }
+	test -z "$$(git status --porcelain -- docs)" || { echo "docs/ is not what the programs say: commit what 'make docs' wrote" >&2; exit 1; }
 
 system: build ## The whole path in a real virtual machine, with a real agent and a real model
 	scripts/test-model

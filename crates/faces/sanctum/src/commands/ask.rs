@@ -1,5 +1,6 @@
 //! `ask`: one question to the agent, its answer streamed, and on failure the hop that broke.
 
+mod clock;
 mod hops;
 mod turn;
 

@@ -28,7 +28,7 @@ const ANSWER_INTERVAL: Duration = Duration::from_millis(50);
 /// The time the old castellan may take to leave.
 const LEAVE_MAX: Duration = Duration::from_secs(10);
 /// The first question, and the time its first word may take: under emulation, minutes.
-const FIRST_QUESTION: &str = "Say hello in one short sentence.";
+const FIRST_QUESTION: &str = "What is the capital of France?";
 const FIRST_PATIENCE: Duration = Duration::from_mins(15);
 
 pub(crate) fn run(place: &Place, output: &Output, options: &Up) -> Outcome {
@@ -195,7 +195,8 @@ fn first_question(place: &Place, output: &Output) -> Result<(), Failure> {
     output.say(format!("{} {FIRST_QUESTION}", output.paint_err(Paint::Faint, "you   >")));
     let asked =
         Asked { question: FIRST_QUESTION.to_owned(), agent: None, patience: FIRST_PATIENCE };
-    ask::ask(place, output, &asked, Show::Stream)?;
+    ask::ask(place, output, &asked, Show::Stream)
+        .map_err(|failure| failure.hint("everything is up; `sanctum ask` asks again"))?;
     output.say("");
     Ok(())
 }

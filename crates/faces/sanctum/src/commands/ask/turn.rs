@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -16,6 +16,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::Asked;
+use super::clock::with_time;
 use crate::failure::Failure;
 
 /// The longest wait between two pieces of an answer.
@@ -192,7 +193,7 @@ async fn try_send(
     let body = json!({
         "model": model,
         "stream": true,
-        "messages": [{ "role": "user", "content": asked.question }],
+        "messages": [{ "role": "user", "content": with_time(&asked.question, SystemTime::now()) }],
     });
     let request = Request::post("/v1/chat/completions")
         .header("host", format!("127.0.0.1:{port}"))
