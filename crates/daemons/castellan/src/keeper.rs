@@ -190,11 +190,9 @@ impl Keeper {
     /// Ends what a castellan before this one started and no record leads to: what is left of a
     /// component that died in between, or of one whose record was lost.
     async fn clear_leftovers(&mut self) {
-        for group in process::marked_groups(KEEPER_VARIABLE, &self.layout.home) {
-            let is_kept = |kept: &Kept| kept.child.as_ref().is_some_and(|child| child.pid == group);
-            if self.kept.iter().any(is_kept) {
-                continue;
-            }
+        let kept: Vec<u32> =
+            self.kept.iter().filter_map(|kept| Some(kept.child.as_ref()?.pid)).collect();
+        for group in process::marked_groups(KEEPER_VARIABLE, &self.layout.home, &kept) {
             self.journal.add("castellan", "cleared-leftover", format!("group {group}"));
             let leader = Identity { pid: group, started: String::new() };
             end_group(Identity::of(group).unwrap_or(leader), LEFTOVER_STOP_MAX).await;
