@@ -75,12 +75,7 @@ impl Record {
 pub(crate) fn definition(component: &Component) -> String {
     let mut hash = Sha256::new();
     hash.update(format!("{:?}{:?}", component.command, component.files));
-    hex(&hash.finalize())
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    let digits = |byte: &u8| [byte >> 4, byte & 15].map(|half| char::from_digit(half.into(), 16));
-    bytes.iter().flat_map(digits).flatten().collect()
+    format!("{:x}", hash.finalize())
 }
 
 #[cfg(test)]

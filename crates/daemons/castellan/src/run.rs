@@ -19,7 +19,6 @@ use tokio_util::sync::CancellationToken;
 use crate::control;
 use crate::journal::now_ms;
 use crate::keeper::Keeper;
-use crate::record::hex;
 
 /// The time the control connections get at the end.
 const GRACE: Duration = Duration::from_secs(2);
@@ -104,7 +103,7 @@ impl Config {
             Ok(manifest) => manifest,
             Err(source) => return Err(RunError::Read { path, source }),
         };
-        let manifest_sha256 = hex(&Sha256::digest(&manifest));
+        let manifest_sha256 = format!("{:x}", Sha256::digest(&manifest));
         let manifest = match Manifest::parse(&manifest) {
             Ok(manifest) => manifest,
             Err(source) => return Err(RunError::Manifest { path, source }),

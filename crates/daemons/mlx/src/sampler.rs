@@ -23,6 +23,18 @@ pub struct Sampling {
     pub seed: u64,
 }
 
+impl Sampling {
+    /// The likeliest token, always.
+    pub const GREEDY: Self = Self {
+        temperature: 0.0,
+        top_p: 1.0,
+        min_p: 0.0,
+        frequency_penalty: 0.0,
+        presence_penalty: 0.0,
+        seed: 0,
+    };
+}
+
 /// Tokens less likely than this, in parts of the likeliest one, are never drawn. It keeps the
 /// list that is sorted for each token short.
 const SHARE_MIN: f32 = 1e-5;

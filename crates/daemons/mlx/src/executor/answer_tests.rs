@@ -63,14 +63,7 @@ fn job(text: &str, max: usize, events: mpsc::Sender<Event>) -> Job {
     Job {
         id: "test".to_owned(),
         prompt: format!("<|turn|>user\n{text}<|end|><|turn|>assistant\n"),
-        sampling: Sampling {
-            temperature: 0.0,
-            top_p: 1.0,
-            min_p: 0.0,
-            frequency_penalty: 0.0,
-            presence_penalty: 0.0,
-            seed: 0,
-        },
+        sampling: Sampling::GREEDY,
         stops: Vec::new(),
         answer_tokens_max: max,
         events,

@@ -117,14 +117,7 @@ mod tests {
 
     fn job(id: &str) -> (Job, mpsc::Receiver<Event>) {
         let (events, receiver) = mpsc::channel(1);
-        let sampling = Sampling {
-            temperature: 0.0,
-            top_p: 1.0,
-            min_p: 0.0,
-            frequency_penalty: 0.0,
-            presence_penalty: 0.0,
-            seed: 0,
-        };
+        let sampling = Sampling::GREEDY;
         let job = Job {
             id: id.to_owned(),
             prompt: String::new(),

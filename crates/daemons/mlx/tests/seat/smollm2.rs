@@ -25,14 +25,7 @@ fn the_model_knows_the_capital_of_france_token_by_token() {
         EngineChoice::Llama { model: PathBuf::from(model), context_tokens: 512, threads: 2 };
     let mut answer = Vec::new();
     with_engine(&choice, |engine| {
-        let greedy = Sampling {
-            temperature: 0.0,
-            top_p: 1.0,
-            min_p: 0.0,
-            frequency_penalty: 0.0,
-            presence_penalty: 0.0,
-            seed: 0,
-        };
+        let greedy = Sampling::GREEDY;
         let mut sampler = Sampler::new(greedy);
         let mut tokens = engine.tokenize(
             "<|im_start|>user\nWhat is the capital of France?<|im_end|>\n<|im_start|>assistant\n",
