@@ -49,7 +49,8 @@ pub(super) fn read(text: &str) -> (Option<Manifest>, Vec<Problem>) {
     if seats.is_empty() && providers.is_empty() {
         let frequency_penalty_milli = FREQUENCY_PENALTY_OF_DEFAULT;
         let model = MODEL_DEFAULT.to_owned();
-        let seat = Seat { model, frequency_penalty_milli, ..seat_default() };
+        // So small a model says what fits only when it says what it finds likeliest.
+        let seat = Seat { model, temperature_milli: 0, frequency_penalty_milli, ..seat_default() };
         seats.insert(check::name("general"), seat);
         places.claims.push(Claim::new(1337, "seat.general", 0..0));
     }

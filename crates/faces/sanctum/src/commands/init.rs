@@ -60,11 +60,7 @@ pub(crate) fn run(place: &Place, output: &Output, options: &Init) -> Outcome {
     let kept = place.layout.run("init.json");
     let mut answers = if options.resume { resumed(&kept)? } else { Answers::default() };
     if options.yes {
-        answers = Answers {
-            model: Some(ModelAnswer::Local(MODEL_DEFAULT.to_owned())),
-            memory: Some(MEMORY_DEFAULT.to_owned()),
-            start_at_login: Some("no".to_owned()),
-        };
+        answers = Answers::default();
     } else {
         if !io::stdin().is_terminal() {
             return Err(Failure::new("init asks questions, and standard input is not a terminal")
@@ -81,7 +77,7 @@ pub(crate) fn run(place: &Place, output: &Output, options: &Init) -> Outcome {
 
 /// Writes the default manifest, as `init --yes` does.
 pub(crate) fn write_default(place: &Place, output: &Output) -> Result<(), Failure> {
-    run(place, output, &Init { yes: true, resume: false }).map(drop)
+    write(place, output, &Answers::default())
 }
 
 fn next_steps(output: &Output) {
@@ -255,9 +251,10 @@ fn write(place: &Place, output: &Output, answers: &Answers) -> Result<(), Failur
 
 fn rendered(answers: &Answers) -> String {
     let memory = answers.memory.as_deref().unwrap_or(MEMORY_DEFAULT);
-    // So small a model says the same for ever without the penalty.
-    let local =
-        |model: &str| format!("[seat.general]\nmodel = \"{model}\"\nfrequency_penalty = 0.8\n");
+    // So small a model says what fits only when greedy, and then the same for ever without penalty.
+    let local = |model: &str| {
+        format!("[seat.general]\nmodel = \"{model}\"\ntemperature = 0\nfrequency_penalty = 0.8\n")
+    };
     let models = match &answers.model {
         Some(ModelAnswer::Provider { base_url, model }) => format!(
             "[provider.{PROVIDER}]\nbase_url = \"{base_url}\"\nkey = \"{PROVIDER}\"\n\n\
