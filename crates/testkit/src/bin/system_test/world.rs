@@ -126,9 +126,18 @@ impl World {
         succeeded(&child.wait_with_output()?).context("a script in the guest")
     }
 
-    /// Asks the agent and gives back the whole answer as data.
+    /// Asks the agent and gives back the whole answer as data. A model this small now and then
+    /// begins with words that OpenClaw streams and then takes back, which it can only tell by an
+    /// error: then, and only then, it is asked once more.
     pub(crate) fn ask(&self, question: &str) -> Result<Value> {
-        let printed = self.run(&["ask", "--json", "--patience", "900", question])?;
+        let ask = || self.run(&["ask", "--json", "--patience", "900", question]);
+        let printed = match ask() {
+            Err(error) if format!("{error:#}").contains("append-only response stream") => {
+                eprint_line("       OpenClaw took back what it had streamed: asked once more");
+                ask()?
+            }
+            other => other?,
+        };
         Ok(serde_json::from_str(&printed)?)
     }
 
