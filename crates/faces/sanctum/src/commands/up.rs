@@ -195,8 +195,13 @@ fn first_question(place: &Place, output: &Output) -> Result<(), Failure> {
     output.say(format!("{} {FIRST_QUESTION}", output.paint_err(Paint::Faint, "you   >")));
     let asked =
         Asked { question: FIRST_QUESTION.to_owned(), agent: None, patience: FIRST_PATIENCE };
-    ask::ask(place, output, &asked, Show::Stream)
-        .map_err(|failure| failure.hint("everything is up; `sanctum ask` asks again"))?;
+    let answered = ask::ask(place, output, &asked, Show::Stream).or_else(|failure| {
+        // The first turn of a fresh agent on a slow machine is the one most likely to go wrong.
+        output.failure(&failure);
+        output.say("asking once more");
+        ask::ask(place, output, &asked, Show::Stream)
+    });
+    answered.map_err(|failure| failure.hint("everything is up; `sanctum ask` asks again"))?;
     output.say("");
     Ok(())
 }
