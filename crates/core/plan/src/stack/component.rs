@@ -118,6 +118,9 @@ pub(super) fn guest(manifest: &Manifest, layout: &Layout) -> Component {
         ports: claims(guest.ssh_port, "guest's sshd"),
         readiness: Readiness {
             timeout: Duration::from_secs(10),
+            // Each look makes the guest's sshd start a process, which an emulated processor feels;
+            // the umbilical's own look goes through the guest too, and more often.
+            interval_ready: Duration::from_secs(20),
             start_max: Duration::from_mins(10),
             misses_max: 6,
             unhealthy_max: Duration::from_mins(2),
@@ -186,6 +189,8 @@ pub(super) fn openclaw(manifest: &Manifest, layout: &Layout) -> Component {
         ports: Vec::new(),
         readiness: Readiness {
             timeout: Duration::from_secs(10),
+            // Each look is work for the guest while it has the most to do.
+            interval_starting: Duration::from_secs(2),
             start_max: Duration::from_mins(20),
             misses_max: 4,
             unhealthy_max: Duration::from_mins(15),
