@@ -10,20 +10,17 @@ use std::time::SystemTime;
 
 use sanctum_host::file::{make_private_directory, write_atomic};
 use sanctum_model::Command;
+use sanctum_model::manifest::ToolProfile;
 use sanctum_plan::guest::{
-    Agent, LimaFile, Tools, authorized_keys_admin, authorized_keys_tunnel, known_hosts_line,
-    openclaw_json,
+    Agent, LimaFile, authorized_keys_admin, authorized_keys_tunnel, known_hosts_line, openclaw_json,
 };
+use sanctum_plan::stack::{CALLER_SECRET, GATEWAY_SECRET};
 use sanctum_secrets::{SecretName, Secrets};
 use serde::{Deserialize, Serialize};
 
 use super::image::{self, Image};
 use super::{GuestError, GuestPaths, status, tool};
 
-/// The secret that is the agent's operator token.
-const GATEWAY_SECRET: &str = "gateway-main";
-/// The secret that is the agent's own key at proxyd.
-const CALLER_SECRET: &str = "caller-main";
 /// The version of `instance.json`.
 const RECORD_VERSION: u32 = 1;
 /// The longest path of a unix socket, one byte less than Linux's, which macOS has too.
@@ -39,7 +36,7 @@ pub struct InstanceSettings<'a> {
     /// The model name the agent asks proxyd for.
     pub model: &'a str,
     /// How many tools it is told of.
-    pub tools: Tools,
+    pub tools: ToolProfile,
     /// The context window of that model, in tokens.
     pub context_tokens: u32,
     /// The longest answer it asks for, in tokens.

@@ -27,11 +27,11 @@ pub use follow::follow_unit;
 pub use paths::GuestPaths;
 pub use probe::{Verdict, probe_kvm};
 pub use qmp::{machine_state, power_down};
-pub use run::{AcceleratorChoice, RunSettings, run};
+pub use run::{RunSettings, run};
 pub use status::{MachineStatus, Status, status, status_in_lima};
 
 use sanctum_model::Command;
-use sanctum_plan::guest::{Admin, Arch, Umbilical, admin_ssh, umbilical};
+use sanctum_plan::guest::{Admin, Arch, admin_ssh};
 
 /// The processor family of this machine, which is that of its guests.
 ///
@@ -50,23 +50,6 @@ pub fn ssh_command(paths: &GuestPaths, ssh_port: u16, arguments: &[String]) -> C
         ssh_port,
     };
     admin_ssh(&admin, arguments)
-}
-
-/// The umbilical of this instance.
-pub fn umbilical_command(
-    paths: &GuestPaths,
-    ssh_port: u16,
-    agent_port: u16,
-    gateway_port: u16,
-) -> Command {
-    umbilical(&Umbilical {
-        identity: text(&paths.tunnel_key()),
-        known_hosts: text(&paths.known_hosts()),
-        proof_socket: text(&paths.proof_socket()),
-        ssh_port,
-        agent_port,
-        gateway_port,
-    })
 }
 
 fn text(path: &std::path::Path) -> String {

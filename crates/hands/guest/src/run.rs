@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use sanctum_host::file::write_atomic;
 use sanctum_host::process::Identity;
 use sanctum_model::Command;
+use sanctum_model::manifest::AcceleratorChoice;
 use sanctum_plan::guest::{Accelerator, Machine, MachineFiles, qemu_command};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader};
 use tokio::net::TcpStream;
@@ -37,17 +38,6 @@ const QUIT_MAX: Duration = Duration::from_secs(3);
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 /// Lines of the console, and of the emulator's complaints, that an error shows.
 const TAIL_LINES_MAX: usize = 8;
-
-/// What the guest is to run on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AcceleratorChoice {
-    /// KVM if it is proven to work, else emulation.
-    Auto,
-    /// KVM, or the guest does not start.
-    Kvm,
-    /// Emulation.
-    Tcg,
-}
 
 /// The machine, as the manifest has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

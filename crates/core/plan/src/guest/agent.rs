@@ -2,6 +2,7 @@
 
 use alloc::string::{String, ToString as _};
 
+use sanctum_model::manifest::ToolProfile;
 use serde_json::{Value, json};
 
 use super::{AGENT_PORT, GATEWAY_PORT};
@@ -22,7 +23,7 @@ pub struct Agent<'a> {
     /// The model name it asks proxyd for.
     pub model: &'a str,
     /// How many tools it is told of.
-    pub tools: Tools,
+    pub tools: ToolProfile,
     /// The context window of that model, in tokens.
     pub context_tokens: u32,
     /// The longest answer it asks for, in tokens.
@@ -33,15 +34,6 @@ impl core::fmt::Debug for Agent<'_> {
     fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         formatter.debug_struct("Agent").field("model", &self.model).finish_non_exhaustive()
     }
-}
-
-/// How many tools the agent is told of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tools {
-    /// Three, in a prompt of about 3,200 tokens.
-    Minimal,
-    /// Twelve, in a prompt of about 10,600 tokens.
-    Full,
 }
 
 /// Renders `openclaw.json`: local mode, loopback, token, one provider behind the umbilical.
@@ -88,10 +80,10 @@ pub fn openclaw_json(agent: &Agent<'_>) -> String {
         "discovery": { "mdns": { "mode": "off" } },
     });
     match agent.tools {
-        Tools::Minimal => {
+        ToolProfile::Minimal => {
             config["tools"] = json!({ "profile": "minimal" });
         }
-        Tools::Full => {}
+        ToolProfile::Full => {}
     }
     pretty(&config)
 }

@@ -11,7 +11,7 @@ mod recipe;
 mod sources;
 mod ssh;
 
-pub use agent::{Agent, Tools, openclaw_json};
+pub use agent::{Agent, openclaw_json};
 pub use lima::{Lima, LimaFile, lima_yaml};
 pub use patch::{Patch, PatchError};
 pub use qemu::{MARKER, Machine, MachineFiles, probe_command, qemu_command};

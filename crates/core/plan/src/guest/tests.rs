@@ -1,5 +1,7 @@
 //! What is said of the guest, as whole texts.
 
+use sanctum_model::manifest::ToolProfile;
+
 use super::*;
 
 const RECIPE: &str = include_str!("../../../../../guest/recipe.toml");
@@ -36,7 +38,7 @@ fn lines(command: &sanctum_model::Command) -> Vec<u8> {
     (words.join("\n") + "\n").into_bytes()
 }
 
-fn agent(tools: Tools) -> String {
+fn agent(tools: ToolProfile) -> String {
     openclaw_json(&Agent {
         gateway_token: "the-gateway-token",
         caller_key: "the-caller-key",
@@ -113,8 +115,11 @@ fn a_key_may_do_what_its_line_says_and_no_more() {
 
 #[test]
 fn the_agent_is_bound_to_loopback_and_to_one_provider() {
-    insta::assert_binary_snapshot!("openclaw-minimal.json", agent(Tools::Minimal).into_bytes());
-    insta::assert_binary_snapshot!("openclaw-full.json", agent(Tools::Full).into_bytes());
+    insta::assert_binary_snapshot!(
+        "openclaw-minimal.json",
+        agent(ToolProfile::Minimal).into_bytes()
+    );
+    insta::assert_binary_snapshot!("openclaw-full.json", agent(ToolProfile::Full).into_bytes());
 }
 
 #[test]
@@ -123,7 +128,7 @@ fn what_is_known_about_an_agent_is_shown_without_its_secrets() {
         gateway_token: "one-secret",
         caller_key: "another-secret",
         model: "council-brain",
-        tools: Tools::Full,
+        tools: ToolProfile::Full,
         context_tokens: 1,
         answer_tokens_max: 1,
     };

@@ -4,12 +4,10 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{self, ExitCode};
 
 use sanctum_guest::image::Image;
-use sanctum_guest::{
-    self as driver, AcceleratorChoice, Follow, MachineStatus, RunSettings, image, instance, lima,
-};
+use sanctum_guest::{self as driver, Follow, MachineStatus, RunSettings, image, instance, lima};
 use sanctum_model::manifest::Driver;
+use sanctum_model::manifest::{AcceleratorChoice, ToolProfile};
 use sanctum_model::{ByteSize, Command};
-use sanctum_plan::guest::Tools;
 
 use super::{Outcome, block_on, orders, print_json};
 use crate::arguments::{self, Guest, GuestRun};
@@ -105,8 +103,8 @@ fn run_here(place: &Place, options: &GuestRun) -> Outcome {
         ssh_port: options.ssh_port,
         model: &options.model,
         tools: match options.tools {
-            arguments::Tools::Minimal => Tools::Minimal,
-            arguments::Tools::Full => Tools::Full,
+            arguments::Tools::Minimal => ToolProfile::Minimal,
+            arguments::Tools::Full => ToolProfile::Full,
         },
         context_tokens: options.context_tokens,
         answer_tokens_max: options.answer_tokens_max,

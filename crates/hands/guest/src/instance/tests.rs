@@ -33,7 +33,7 @@ impl Machine {
         let settings = InstanceSettings {
             ssh_port: 1922,
             model,
-            tools: Tools::Minimal,
+            tools: ToolProfile::Minimal,
             context_tokens: 8192,
             answer_tokens_max: 1024,
         };
@@ -155,7 +155,7 @@ fn a_state_directory_with_too_long_a_path_is_refused_before_anything_is_made() {
     let settings = InstanceSettings {
         ssh_port: 1922,
         model: "m",
-        tools: Tools::Full,
+        tools: ToolProfile::Full,
         context_tokens: 1,
         answer_tokens_max: 1,
     };

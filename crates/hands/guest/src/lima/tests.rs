@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use rustix::process::{Signal, getpid, kill_process};
-use sanctum_plan::guest::Tools;
+use sanctum_model::manifest::ToolProfile;
 use tokio::sync::Notify;
 
 use super::run::{live, watch};
@@ -188,7 +188,7 @@ fn a_guest_for_lima_has_its_keys_its_pin_and_a_private_file_and_no_disk_here() {
     let settings = InstanceSettings {
         ssh_port: 1923,
         model: "council-brain",
-        tools: Tools::Minimal,
+        tools: ToolProfile::Minimal,
         context_tokens: 8192,
         answer_tokens_max: 1024,
     };
