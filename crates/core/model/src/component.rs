@@ -57,6 +57,11 @@ pub enum Probe {
     },
     /// A program exits with 0.
     Exec(Command),
+    /// The program says so itself, in systemd's notify protocol: `READY=1`.
+    Notify {
+        /// It must say `WATCHDOG=1` at least this often; zero if it need not.
+        watchdog: Duration,
+    },
 }
 
 /// How one sees that a component is ready, and stays so.
@@ -70,12 +75,112 @@ pub struct Readiness {
     pub interval_starting: Duration,
     /// The time from one look to the next, once it is ready.
     pub interval_ready: Duration,
-    /// The time from start to readiness; past it the start counts as a crash.
+    /// The time from start to readiness in which nothing moves: no line in its log, no processor
+    /// time. Past it the start counts as a crash.
     pub start_max: Duration,
-    /// Looks that fail in a row before a ready component is called unhealthy.
+    /// The time from start to readiness at most, however much it moves.
+    pub start_limit: Duration,
+    /// A ready component is called unhealthy when this many of its last looks failed …
     pub misses_max: u32,
+    /// … of this many; 32 at most.
+    pub misses_of: u32,
     /// The time an unhealthy component is left alone to recover before it is restarted.
     pub unhealthy_max: Duration,
+}
+
+/// Who spawns a component's program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Keeper {
+    /// Castellan itself.
+    Own,
+    /// systemd; castellan orders, probes and restarts through `systemctl`.
+    Systemd {
+        /// The unit, as `nginx.service`.
+        unit: String,
+        /// Whose manager.
+        scope: Scope,
+    },
+    /// launchd; castellan orders, probes and restarts through `launchctl`.
+    Launchd {
+        /// The job's label.
+        label: String,
+        /// Its property list, by which it is loaded when it is not.
+        plist: String,
+        /// Whose domain.
+        scope: Scope,
+    },
+}
+
+/// Whose service manager.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// The user's.
+    User,
+    /// The machine's.
+    System,
+}
+
+/// What kind of life a component leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Life {
+    /// It runs for ever, and is started again however it ends.
+    Always,
+    /// It runs until it ends well, and is started again when it ends badly.
+    UntilSuccess,
+    /// It is started once, and stays ended however it ends.
+    Never,
+    /// A task: it runs to its end once, and what needs it waits for that.
+    Once,
+    /// A task that is run each time this has passed since its last run began.
+    Every(Duration),
+    /// A task that is run at points of the calendar, in local time.
+    Calendar(Calendar),
+}
+
+/// Points of the calendar, as five fields of cron: minute, hour, day, month, weekday.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Calendar(pub String);
+
+/// How an end is read by its exit code. 0 is always success.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExitCodes {
+    /// Codes that are success too.
+    pub success: Vec<u8>,
+    /// Codes that say that another start is of no use.
+    pub fatal: Vec<u8>,
+}
+
+impl Default for ExitCodes {
+    /// 78 is `EX_CONFIG` of `sysexits.h`: what is wrong does not mend itself.
+    fn default() -> Self {
+        Self { success: Vec::new(), fatal: vec![78] }
+    }
+}
+
+/// What a component takes of the machine's memory, and what it is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// What it takes at most, in bytes; 0 if not declared.
+    pub peak_bytes: u64,
+    /// Its worth from 0 to 100; the least is shed first.
+    pub priority: u8,
+    /// Whether it may be stopped when memory runs short.
+    pub eviction: Eviction,
+}
+
+/// Whether a component may be stopped when memory runs short.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Eviction {
+    /// It may not.
+    Spared,
+    /// It may.
+    Allowed,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self { peak_bytes: 0, priority: 50, eviction: Eviction::Spared }
+    }
 }
 
 /// How often and how soon a component is started again.
@@ -123,8 +228,14 @@ pub struct Component {
     pub purpose: String,
     /// Where it lives.
     pub plane: Plane,
-    /// The program that is kept running.
+    /// Who spawns its program.
+    pub keeper: Keeper,
+    /// The program that is kept running; empty where another keeper knows it.
     pub command: Command,
+    /// What kind of life it leads.
+    pub life: Life,
+    /// How its end is read.
+    pub exit_codes: ExitCodes,
     /// What must be ready before it is started.
     pub needs: Vec<ComponentName>,
     /// The ports it claims.
@@ -135,8 +246,10 @@ pub struct Component {
     pub restart: Restart,
     /// The time from SIGTERM to SIGKILL.
     pub stop_max: Duration,
-    /// What it is expected to take of the machine's memory at most, in bytes; 0 if not declared.
-    pub memory_peak_bytes: u64,
+    /// What it takes of the machine's memory.
+    pub memory: Memory,
+    /// What its log may take of the disk, older ones included, in bytes.
+    pub log_bytes_max: u64,
     /// Files written before it starts.
     pub files: Vec<RenderedFile>,
 }

@@ -12,7 +12,8 @@ mod quantity;
 
 pub use command::Command;
 pub use component::{
-    Component, HttpTarget, Plane, PortClaim, Probe, Readiness, RenderedFile, Restart,
+    Calendar, Component, Eviction, ExitCodes, HttpTarget, Keeper, Life, Memory, Plane, PortClaim,
+    Probe, Readiness, RenderedFile, Restart, Scope,
 };
 pub use error_chain::ErrorChain;
 pub use manifest::Manifest;

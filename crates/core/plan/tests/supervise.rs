@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use sanctum_model::{Command, Component, Moment, Plane, Probe, Readiness, Restart};
+use sanctum_model::{
+    Command, Component, ExitCodes, Keeper, Life, Memory, Moment, Plane, Probe, Readiness, Restart,
+};
 use sanctum_plan::supervise::{Effect, Event, Fleet, Needs, Order, Patience, Phase, Seen};
 
 fn component(name: &str, needs: &[&str]) -> Component {
@@ -13,7 +15,10 @@ fn component(name: &str, needs: &[&str]) -> Component {
         name: name.parse().unwrap(),
         purpose: String::new(),
         plane: Plane::Host,
+        keeper: Keeper::Own,
         command: Command::new(name),
+        life: Life::Always,
+        exit_codes: ExitCodes::default(),
         needs: needs.iter().map(|need| need.parse().unwrap()).collect(),
         ports: Vec::new(),
         readiness: Readiness {
@@ -22,12 +27,15 @@ fn component(name: &str, needs: &[&str]) -> Component {
             interval_starting: Duration::from_millis(500),
             interval_ready: Duration::from_secs(5),
             start_max: Duration::from_secs(30),
+            start_limit: Duration::from_secs(120),
             misses_max: 3,
+            misses_of: 3,
             unhealthy_max: Duration::from_secs(10),
         },
         restart: Restart::default(),
         stop_max: Duration::from_secs(10),
-        memory_peak_bytes: 0,
+        memory: Memory::default(),
+        log_bytes_max: 1 << 20,
         files: Vec::new(),
     }
 }

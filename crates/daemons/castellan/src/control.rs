@@ -216,5 +216,5 @@ fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {
 }
 
 fn fault(status: StatusCode, error: impl Into<String>) -> Response<Body> {
-    json(status, &Fault { error: error.into() })
+    json(status, &Fault { error: error.into(), problems: Vec::new() })
 }

@@ -141,6 +141,8 @@ async fn keep(config: Config) -> Result<(), RunError> {
         started_at_ms: now_ms(),
         manifest_path: layout.manifest(),
         manifest_sha256,
+        findings: Vec::new(),
+        memory: sanctum_wire::MemoryLedger::default(),
         components: Vec::new(),
     };
     let shutdown = Shutdown::default();

@@ -179,7 +179,7 @@ fn driver(manifest: &Manifest) -> Vec<Check> {
 fn memory(place: &Place, manifest: &Manifest) -> Check {
     let id = "machine.memory";
     let peak: u64 =
-        stack::components(manifest, &place.layout).iter().map(|it| it.memory_peak_bytes).sum();
+        stack::components(manifest, &place.layout).iter().map(|it| it.memory.peak_bytes).sum();
     let peak = ByteSize::from_bytes(peak);
     match machine::memory() {
         Some(memory) if memory.total < peak.bytes() => Check::bad(

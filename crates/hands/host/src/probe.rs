@@ -77,6 +77,7 @@ pub fn look(probe: &Probe, timeout: Duration) -> Result<(), LookError> {
             judge_http(&answer, target, body)
         }
         Probe::Exec(command) => look_exec(command, timeout),
+        Probe::Notify { .. } => Ok(()),
     }
 }
 

@@ -7,6 +7,8 @@
 //! | `GET /v1/snapshot` | a [`Snapshot`] |
 //! | `GET /v1/events?since=N` | server-sent events, each an [`Event`] |
 //! | `POST /v1/components/NAME/start`, `stop`, `restart` | an [`Accepted`] |
+//! | `POST /v1/plan`, the manifest as the body | a [`ChangePlan`]; nothing is touched |
+//! | `POST /v1/apply`, the manifest as the body | a [`ChangePlan`] that is being carried out |
 //! | `POST /v1/shutdown` | an [`Accepted`]; everything is stopped in order, then castellan ends |
 //! | `POST /v1/handover` | an [`Accepted`]; castellan ends and leaves its children to the next one |
 //!
@@ -17,6 +19,6 @@ mod types;
 
 pub use client::{Client, ClientError, Events};
 pub use types::{
-    Accepted, ComponentState, Event, Fault, PhaseName, PlaneName, PortState, Severity, Snapshot,
-    Verb,
+    Accepted, Change, ChangeKind, ChangePlan, ComponentState, Event, Fault, Finding,
+    ManifestProblem, MemoryLedger, PhaseName, PlaneName, PortState, Severity, Snapshot, Verb,
 };

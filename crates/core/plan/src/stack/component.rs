@@ -10,8 +10,8 @@ use core::time::Duration;
 
 use sanctum_model::manifest::{AcceleratorChoice, Declared, Driver, Seat, Target, ToolProfile};
 use sanctum_model::{
-    Command, Component, ComponentName, HttpTarget, Manifest, Plane, PortClaim, Probe, Readiness,
-    RenderedFile, Restart, SeatName,
+    Command, Component, ComponentName, ExitCodes, HttpTarget, Keeper, Life, Manifest, Memory,
+    Plane, PortClaim, Probe, Readiness, RenderedFile, Restart, SeatName,
 };
 
 use super::render;
@@ -22,6 +22,8 @@ use crate::guest::{self, GATEWAY_PORT, Umbilical};
 const PROVIDER_CONTEXT_TOKENS: u32 = 131_072;
 /// What QEMU takes beside the guest's own memory, measured at 0.4 GiB.
 const EMULATOR_BYTES: u64 = 512 << 20;
+/// What a component's log takes of the disk unless told otherwise.
+const LOG_BYTES_MAX: u64 = 32 << 20;
 
 /// A local model, behind the program that serves it.
 pub(super) fn seat(name: &SeatName, seat: &Seat, layout: &Layout) -> Component {
@@ -45,16 +47,21 @@ pub(super) fn seat(name: &SeatName, seat: &Seat, layout: &Layout) -> Component {
         name: Manifest::seat_component(name),
         purpose: format!("answers with {}", seat.model),
         plane: Plane::Host,
+        keeper: Keeper::Own,
         command,
+        life: Life::Always,
+        exit_codes: ExitCodes::default(),
         needs: Vec::new(),
         ports: claims(seat.port, "model seat"),
         readiness: Readiness {
             start_max: Duration::from_mins(5),
+            start_limit: Duration::from_mins(15),
             ..readiness(health(address, "\"status\":\"ok\""))
         },
         restart: Restart::default(),
         stop_max: Duration::from_secs(10),
-        memory_peak_bytes: 0,
+        memory: Memory::default(),
+        log_bytes_max: LOG_BYTES_MAX,
         files: Vec::new(),
     }
 }
@@ -70,13 +77,17 @@ pub(super) fn proxyd(manifest: &Manifest, layout: &Layout) -> Component {
         name: name("proxyd"),
         purpose: "decides which model answers, and keeps the keys".to_owned(),
         plane: Plane::Host,
+        keeper: Keeper::Own,
         command,
+        life: Life::Always,
+        exit_codes: ExitCodes::default(),
         needs: manifest.seats().keys().map(Manifest::seat_component).collect(),
         ports: claims(manifest.proxyd().port, "LLM gateway"),
         readiness: readiness(health(address, "\"status\":\"ok\"")),
         restart: Restart::default(),
         stop_max: Duration::from_secs(15),
-        memory_peak_bytes: 0,
+        memory: Memory::default(),
+        log_bytes_max: LOG_BYTES_MAX,
         files: vec![RenderedFile { path: file, text: render::proxyd(manifest) }],
     }
 }
@@ -113,7 +124,10 @@ pub(super) fn guest(manifest: &Manifest, layout: &Layout) -> Component {
         name: name("guest"),
         purpose: "the virtual machine that holds the agent".to_owned(),
         plane: Plane::Host,
+        keeper: Keeper::Own,
         command,
+        life: Life::Always,
+        exit_codes: ExitCodes::default(),
         needs: Vec::new(),
         ports: claims(guest.ssh_port, "guest's sshd"),
         readiness: Readiness {
@@ -122,13 +136,16 @@ pub(super) fn guest(manifest: &Manifest, layout: &Layout) -> Component {
             // the umbilical's own look goes through the guest too, and more often.
             interval_ready: Duration::from_secs(20),
             start_max: Duration::from_mins(10),
+            start_limit: Duration::from_mins(30),
             misses_max: 6,
+            misses_of: 6,
             unhealthy_max: Duration::from_mins(2),
             ..readiness(probe)
         },
         restart: Restart::default(),
         stop_max: Duration::from_mins(2),
-        memory_peak_bytes: guest.memory.bytes() + EMULATOR_BYTES,
+        memory: Memory { peak_bytes: guest.memory.bytes() + EMULATOR_BYTES, ..Memory::default() },
+        log_bytes_max: LOG_BYTES_MAX,
         files: Vec::new(),
     }
 }
@@ -156,18 +173,23 @@ pub(super) fn umbilical(manifest: &Manifest, layout: &Layout) -> Component {
         name: name("umbilical"),
         purpose: "carries the ports between host and guest".to_owned(),
         plane: Plane::Host,
+        keeper: Keeper::Own,
         command,
+        life: Life::Always,
+        exit_codes: ExitCodes::default(),
         needs: vec![name("proxyd"), name("guest")],
         ports: claims(manifest.openclaw().port, "forward to the agent"),
         readiness: Readiness {
             timeout: Duration::from_secs(10),
             start_max: Duration::from_mins(3),
+            start_limit: Duration::from_mins(10),
             unhealthy_max: Duration::from_secs(20),
             ..readiness(probe)
         },
         restart: Restart { delay_max: Duration::from_secs(5), ..Restart::default() },
         stop_max: Duration::from_secs(5),
-        memory_peak_bytes: 0,
+        memory: Memory::default(),
+        log_bytes_max: LOG_BYTES_MAX,
         files: Vec::new(),
     }
 }
@@ -184,7 +206,10 @@ pub(super) fn openclaw(manifest: &Manifest, layout: &Layout) -> Component {
         name: name("openclaw"),
         purpose: "the agent".to_owned(),
         plane: Plane::Guest,
+        keeper: Keeper::Own,
         command,
+        life: Life::Always,
+        exit_codes: ExitCodes::default(),
         needs: vec![name("umbilical")],
         ports: Vec::new(),
         readiness: Readiness {
@@ -192,13 +217,16 @@ pub(super) fn openclaw(manifest: &Manifest, layout: &Layout) -> Component {
             // Each look is work for the guest while it has the most to do.
             interval_starting: Duration::from_secs(2),
             start_max: Duration::from_mins(20),
+            start_limit: Duration::from_hours(1),
             misses_max: 4,
+            misses_of: 4,
             unhealthy_max: Duration::from_mins(15),
             ..readiness(health(loopback(port), "\"status\":\"live\""))
         },
         restart: Restart::default(),
         stop_max: Duration::from_mins(1),
-        memory_peak_bytes: 0,
+        memory: Memory::default(),
+        log_bytes_max: LOG_BYTES_MAX,
         files: Vec::new(),
     }
 }
@@ -209,17 +237,25 @@ pub(super) fn declared(name: &ComponentName, declared: &Declared) -> Component {
         name: name.clone(),
         purpose: "declared in the manifest".to_owned(),
         plane: Plane::Host,
+        keeper: Keeper::Own,
         command: declared.command.clone(),
+        life: Life::Always,
+        exit_codes: ExitCodes::default(),
         needs: declared.needs.clone(),
         ports: if declared.port == 0 {
             Vec::new()
         } else {
             claims(declared.port, "declared in the manifest")
         },
-        readiness: Readiness { start_max: declared.start_max, ..readiness(declared.probe.clone()) },
+        readiness: Readiness {
+            start_max: declared.start_max,
+            start_limit: declared.start_max.saturating_mul(5),
+            ..readiness(declared.probe.clone())
+        },
         restart: Restart::default(),
         stop_max: declared.stop_max,
-        memory_peak_bytes: declared.memory_peak.bytes(),
+        memory: Memory { peak_bytes: declared.memory_peak.bytes(), ..Memory::default() },
+        log_bytes_max: LOG_BYTES_MAX,
         files: Vec::new(),
     }
 }
@@ -248,7 +284,9 @@ fn readiness(probe: Probe) -> Readiness {
         interval_starting: Duration::from_millis(500),
         interval_ready: Duration::from_secs(5),
         start_max: Duration::from_mins(1),
+        start_limit: Duration::from_mins(5),
         misses_max: 3,
+        misses_of: 3,
         unhealthy_max: Duration::from_secs(30),
     }
 }

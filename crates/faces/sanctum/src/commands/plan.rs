@@ -202,7 +202,7 @@ fn guest(manifest: &Manifest) -> Guest {
 }
 
 fn memory(component: &Component) -> Option<Memory> {
-    let peak = component.memory_peak_bytes;
+    let peak = component.memory.peak_bytes;
     (peak != 0).then(|| Memory {
         component: component.name.to_string(),
         peak: ByteSize::from_bytes(peak).to_string(),
