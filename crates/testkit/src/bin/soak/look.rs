@@ -1,6 +1,6 @@
 //! What the kernel says of processes.
 
-use std::fs;
+use std::{fmt, fs};
 
 use anyhow::{Context as _, Result};
 use rustix::process::{Pid, Signal, kill_process};
@@ -10,7 +10,7 @@ use sanctum_host::process::Identity;
 const GENERATIONS_MAX: usize = 64;
 
 /// One process, as `/proc` tells of it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Process {
     pub(crate) pid: u32,
     pub(crate) parent: u32,
@@ -20,6 +20,15 @@ pub(crate) struct Process {
     pub(crate) component: Option<String>,
     /// Which state directory it says it is kept by.
     pub(crate) kept_by: Option<String>,
+}
+
+impl fmt::Debug for Process {
+    /// On one line: there may be many.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { pid, parent, state, name, component, .. } = self;
+        let component = component.as_deref().unwrap_or("-");
+        write!(formatter, "{pid} {name} {state} of {component}, child of {parent}")
+    }
 }
 
 /// Every process of the machine.
