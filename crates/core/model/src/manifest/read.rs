@@ -264,6 +264,7 @@ fn probe(mut reader: Reader<'_, '_>, port: u16) -> Probe {
             target: HttpTarget::Tcp(address),
             host: address.to_string(),
             path: path.value,
+            status: 200,
             body: body.map(|body| body.value).unwrap_or_default(),
         };
     }

@@ -167,6 +167,7 @@ pub(super) fn umbilical(manifest: &Manifest, layout: &Layout) -> Component {
         target: HttpTarget::Unix(proof_socket),
         host: loopback(GATEWAY_PORT).to_string(),
         path: "/health".to_owned(),
+        status: 200,
         body: "\"status\":\"ok\"".to_owned(),
     };
     Component {
@@ -296,6 +297,7 @@ fn health(address: SocketAddr, body: &str) -> Probe {
         target: HttpTarget::Tcp(address),
         host: address.to_string(),
         path: "/health".to_owned(),
+        status: 200,
         body: body.to_owned(),
     }
 }
