@@ -5,3 +5,4 @@ pub mod port;
 pub mod probe;
 pub mod process;
 pub mod progress;
+pub mod service_manager;
