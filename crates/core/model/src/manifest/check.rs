@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::str::FromStr;
 
 use super::reader::{Placed, Problems, Reader, suggestion};
-use super::{Declared, Manifest, Provider, RESERVED_NAMES, Seat, Target};
+use super::{Program, Provider, RESERVED_NAMES, Seat, Target};
 use crate::{ComponentName, ProviderName, SeatName};
 
 /// A seat's name with its component's prefix must still be a component's name.
@@ -14,9 +14,15 @@ pub(super) const SEAT_NAME_LENGTH_MAX: usize = 20;
 /// Where things were written that are checked once everything is read.
 #[derive(Debug, Default)]
 pub(super) struct Places {
+    /// The declared components as they are written, good names or not.
+    pub(super) names: BTreeSet<String>,
     pub(super) claims: Vec<Claim>,
     /// Who needs what.
     pub(super) needs: Vec<(String, Placed<String>)>,
+    /// The model routes that prove something.
+    pub(super) capabilities: Vec<Placed<String>>,
+    /// The programs that declared components name.
+    pub(super) programs: Vec<Program>,
 }
 
 /// A port, who wants it, and where that is written.
@@ -179,52 +185,31 @@ pub(super) fn model(
     problems: &Problems,
 ) {
     if !routes.contains_key(&model.value) {
-        let mut help = suggestion(&model.value, routes.keys().map(String::as_str));
-        if help.is_empty() {
-            help = format!("known: {}", routes.keys().cloned().collect::<Vec<_>>().join(", "));
-        }
         let message =
             format!("`openclaw.model` is `{}`, and no [route] has that name", model.value);
-        problems.add_with_help(model.span.clone(), message, help);
+        problems.add_with_help(model.span.clone(), message, known_route(&model.value, routes));
     }
 }
 
-/// Every need exists, and nothing needs itself, however indirectly.
-pub(super) fn needs(
-    components: &BTreeMap<ComponentName, Declared>,
-    seats: &BTreeMap<SeatName, Seat>,
+/// What is proven by a model route needs one that exists.
+pub(super) fn capabilities(
     places: &Places,
+    routes: &BTreeMap<String, Vec<Target>>,
     problems: &Problems,
 ) {
-    let seats: Vec<_> = seats.keys().map(Manifest::seat_component).collect();
-    let ours = RESERVED_NAMES.into_iter().filter(|name| *name != "sanctum-mlx");
-    let known: BTreeSet<&str> =
-        components.keys().chain(&seats).map(ComponentName::as_str).chain(ours).collect();
-    for (by, need) in &places.needs {
-        if !known.contains(need.value.as_str()) {
-            let message = format!("`{by}` needs `{}`, which does not exist", need.value);
-            let help = suggestion(&need.value, known.iter().copied());
-            problems.add_with_help(need.span.clone(), message, help);
-        } else if reaches(components, &need.value, by) {
-            let message = format!("`{by}` needs `{}`, which needs `{by}`", need.value);
-            problems.add_with_help(need.span.clone(), message, "one of the two must start first");
+    for route in &places.capabilities {
+        if !routes.contains_key(&route.value) {
+            let message = format!("there is no model route `{}`", route.value);
+            problems.add_with_help(route.span.clone(), message, known_route(&route.value, routes));
         }
     }
 }
 
-/// Whether `from` needs `to`, itself or through others. What the system itself needs is known to
-/// be free of cycles and never leads to a declared component.
-fn reaches(components: &BTreeMap<ComponentName, Declared>, from: &str, to: &str) -> bool {
-    let (mut seen, mut todo) = (BTreeSet::new(), vec![from]);
-    while let Some(name) = todo.pop() {
-        if name == to {
-            return true;
-        }
-        if seen.insert(name) {
-            let found = components.iter().find(|(other, _)| other.as_str() == name);
-            let needs = found.map(|(_, declared)| declared.needs.as_slice()).unwrap_or_default();
-            todo.extend(needs.iter().map(ComponentName::as_str));
-        }
+fn known_route(written: &str, routes: &BTreeMap<String, Vec<Target>>) -> String {
+    let help = suggestion(written, routes.keys().map(String::as_str));
+    if help.is_empty() {
+        format!("known: {}", routes.keys().cloned().collect::<Vec<_>>().join(", "))
+    } else {
+        help
     }
-    false
 }
