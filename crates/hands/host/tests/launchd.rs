@@ -1,5 +1,6 @@
 //! launchd as it is documented and reported, its lies among them: a stand-in plays it.
 #![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, reason = "a test panics where it cannot go on")]
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};

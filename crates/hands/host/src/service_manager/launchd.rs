@@ -97,7 +97,7 @@ fn parse_exit(code: Option<&str>, signal: Option<&str>) -> Option<String> {
     code.filter(|code| !code.starts_with('(')).map(|code| format!("exit code {code}"))
 }
 
-/// Whether `launchctl print-disabled DOMAIN` says that a label is disabled. Before macOS 13 it said
+/// Whether `launchctl print-disabled DOMAIN` says that a label is disabled. Older releases said
 /// `true` for `disabled`.
 pub fn parse_disabled(text: &str, label: &str) -> bool {
     let entries = text.lines().filter_map(|line| line.trim().split_once(" => "));
