@@ -5,5 +5,6 @@ pub mod machine;
 pub mod port;
 pub mod probe;
 pub mod process;
+pub mod program;
 pub mod progress;
 pub mod service_manager;

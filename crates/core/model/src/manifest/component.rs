@@ -182,22 +182,33 @@ fn spawned(
 }
 
 fn command(reader: &mut Reader<'_, '_>, name: &Placed<String>, places: &mut Places) -> Command {
-    let mut command = Command::new("");
-    match reader.text("program") {
-        Some(program) => {
-            command.program.clone_from(&program.value);
-            let Placed { value: program, span } = program;
-            let (component, used) = (name.value.clone(), ProgramUse::Kept);
-            places.programs.push(Program { component, used, program, span });
-        }
-        None if reader.has("program") => {}
-        None => reader.missing("program", "the path of a program, or its name on PATH"),
+    let program = reader.text("program");
+    if program.is_none() && !reader.has("program") {
+        reader.missing("program", "the path of a program, or its name on PATH");
     }
     let arguments = reader.arguments("arguments");
-    command = command.arguments(arguments.into_iter().map(|argument| argument.value));
-    let environment = reader.table("environment");
-    let problems = reader.problems();
-    for (variable, value) in environment.pairs() {
+    let environment = environment(reader.table("environment"));
+    let path = environment.iter().find(|(variable, _)| variable == "PATH");
+    if let Some(Placed { value: program, span }) = &program {
+        places.programs.push(Program {
+            component: name.value.clone(),
+            used: ProgramUse::Kept,
+            program: program.clone(),
+            path_variable: path.map(|(_, value)| value.clone()),
+            span: span.clone(),
+        });
+    }
+    Command {
+        program: program.map(|program| program.value).unwrap_or_default(),
+        arguments: arguments.into_iter().map(|argument| argument.value).collect(),
+        environment,
+    }
+}
+
+fn environment(reader: Reader<'_, '_>) -> Vec<(String, String)> {
+    let problems = reader.problems().clone();
+    let mut environment = Vec::new();
+    for (variable, value) in reader.pairs() {
         if VARIABLES_OF_CASTELLAN.contains(&variable.value.as_str()) {
             let message = format!("`{}` is what castellan itself says to it", variable.value);
             problems.add_with_help(variable.span, message, "leave it out");
@@ -207,10 +218,10 @@ fn command(reader: &mut Reader<'_, '_>, name: &Placed<String>, places: &mut Plac
         } else if value.value.contains('\0') {
             problems.add(value.span, format!("`{}` cannot hold a NUL", variable.value));
         } else {
-            command = command.variable(variable.value, value.value);
+            environment.push((variable.value, value.value));
         }
     }
-    command
+    environment
 }
 
 fn exit_codes(reader: &mut Reader<'_, '_>) -> ExitCodes {

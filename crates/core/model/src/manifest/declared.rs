@@ -78,6 +78,8 @@ pub struct Program {
     pub used: ProgramUse,
     /// A path, or a name that is looked up on `PATH`.
     pub program: String,
+    /// `PATH`, if the component's environment sets it; none if castellan's own holds.
+    pub path_variable: Option<String>,
     /// Its place in the text, in bytes.
     pub span: Range<usize>,
 }

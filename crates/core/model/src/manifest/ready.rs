@@ -120,7 +120,7 @@ fn exec(reader: &mut Reader<'_, '_>, component: &str, places: &mut Places) -> Op
     let command = Command::new(&program.value).arguments(words.map(|word| word.value));
     let Placed { value: program, span } = program;
     let (component, used) = (component.to_owned(), ProgramUse::Probe);
-    places.programs.push(Program { component, used, program, span });
+    places.programs.push(Program { component, used, program, path_variable: None, span });
     Some(Look::Probe(Probe::Exec(command)))
 }
 
