@@ -111,7 +111,7 @@ def at_size(kind, options, listener, count, kills):
         found["rss_kib"], found["pss_kib"] = memory_kib(pids)
         found["idle_cpu_percent"] = idle(supervisor, options.idle)
         if kills and whole:
-            found["respawn_ms"] = respawns(listener, count, kills)
+            found["respawn_ms"] = respawns(supervisor, listener, count, kills)
             found["rss_kib_after_kills"], found["pss_kib_after_kills"] = memory_kib(supervisor.pids())
     return found
 
@@ -123,7 +123,7 @@ def idle(supervisor, seconds):
     return round((processor_s(pids) - before) / seconds * 100, 2)
 
 
-def respawns(listener, count, kills):
+def respawns(supervisor, listener, count, kills):
     """Milliseconds from just before the kill to the first instruction of the next child."""
     times, missed = [], 0
     for turn in range(kills):
@@ -135,6 +135,8 @@ def respawns(listener, count, kills):
             times.append(round((listener.last[index][1] - began) / 1e6, 3))
         else:
             missed += 1
+        if count < kills:
+            supervisor.forgive(index)
         # Out of step with any loop that polls, and no child has lived less than a second.
         time.sleep(random.uniform(2.0, 3.2))
     if not times:

@@ -71,6 +71,9 @@ class Supervisor:
         """The command line that stops one beacon; none if there is no such thing."""
         return None
 
+    def forgive(self, index):
+        """Makes it forget that a beacon was killed, if it holds that against it for long."""
+
     def teardown(self):
         kill(self.root, *(pid for pid, _ in descendants(self.root)))
         try:
@@ -151,8 +154,15 @@ class Castellan(Supervisor):
     def call(self, *words):
         return ["curl", "--silent", "--fail", "--max-time", "10", "--unix-socket", self.socket, *words]
 
+    def order(self, index, verb):
+        return self.call("-X", "POST", f"http://castellan/v1/components/b{index}/{verb}")
+
     def stop_words(self, index):
-        return self.call("-X", "POST", f"http://castellan/v1/components/b{index}/stop")
+        return self.order(index, "stop")
+
+    def forgive(self, index):
+        """A crash counts for a minute; a restart by order forgets it."""
+        subprocess.run(self.order(index, "restart"), capture_output=True)
 
     def snapshot(self):
         """What it says is so; none while it says nothing."""
