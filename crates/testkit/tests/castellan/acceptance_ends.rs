@@ -6,7 +6,7 @@ use rustix::process::Signal;
 use sanctum_testkit::Castle;
 use sanctum_wire::{PhaseName, Severity};
 
-use crate::trouble::{begun, declared, finding, log_bytes, marked, starts_of, wait_until};
+use crate::trouble::{begun, declared, finding, log_bytes, marked, starts_of, until, wait_until};
 
 /// Crashes in a row after which a loop is recognised as one here; the waits have grown by then.
 const LOOP: u32 = 5;
@@ -113,4 +113,27 @@ fn the_same_line_over_and_over_is_written_once_with_its_count() {
     assert!(text.contains("cannot reach the server"), "{text}");
     assert!(text.contains("299999") || text.contains("300000"), "the count is said: {text}");
     assert!(text.lines().any(|line| line.ends_with("done")), "{text}");
+}
+
+#[test]
+fn what_needs_a_task_waits_until_it_is_done() {
+    let task = declared("task", "sleep 800 mark {control}/task exit 0", "schedule = \"once\"");
+    let castle = begun(&(task + &declared("radio", "wait", "needs = [\"task\"]")));
+    assert_eq!(castle.wait_for("radio", PhaseName::Waiting).root_cause.as_deref(), Some("task"));
+    castle.wait_for("radio", PhaseName::Ready);
+    assert_eq!(castle.component("task").phase, PhaseName::Done);
+    let runs = fs::read_to_string(castle.path("control/task")).expect("it ran");
+    assert_eq!(runs.lines().count(), 1);
+}
+
+#[test]
+fn a_task_with_an_interval_runs_again_and_again_and_never_twice_at_once() {
+    let steps = "lock {control}/turn 700 mark {control}/task sleep 600 exit 0";
+    let castle = begun(&declared("task", steps, "schedule = \"every 1s\""));
+    until(&castle, "it has run four times", || {
+        let runs = fs::read_to_string(castle.path("control/task")).unwrap_or_default();
+        runs.lines().count() >= 4
+    });
+    let state = castle.component("task");
+    assert_eq!((state.crashes, state.severity() <= Severity::Passing), (0, true), "{state:?}");
 }
