@@ -6,7 +6,7 @@ use std::fs;
 use rustix::process::Signal;
 use sanctum_testkit::Castle;
 
-use crate::trouble::{begun, declared, log, marked, starts_of, until};
+use crate::trouble::{Stranger, begun, declared, log, marked, starts_of, until};
 
 /// How often castellan is killed where it is killed again and again.
 const DEATHS: usize = 8;
@@ -70,16 +70,13 @@ fn a_record_whose_pid_is_a_strangers_now_hurts_no_stranger() {
     castle.terminate_castellan();
     assert!(castle.wait_for_end().success());
     // As after a boot: the same record, and its number is another program's.
-    let mut stranger = std::process::Command::new("sleep").arg("600").spawn().expect("a stranger");
-    let stale = record.replace(&pid.to_string(), &stranger.id().to_string());
+    let mut stranger = Stranger::doing("wait");
+    let stale = record.replace(&pid.to_string(), &stranger.pid().to_string());
     fs::write(&path, stale).expect("written");
     castle.start();
     castle.wait_until_all_ready();
-    assert_ne!(castle.pid("radio"), stranger.id());
-    let lives = stranger.try_wait().expect("it can be asked").is_none();
-    stranger.kill().ok();
-    stranger.wait().ok();
-    assert!(lives, "a stranger was signalled");
+    assert_ne!(castle.pid("radio"), stranger.pid());
+    assert!(stranger.is_alive(), "a stranger was signalled");
 }
 
 #[test]

@@ -1,12 +1,10 @@
 //! Ports: whose they are, and who must not have them.
 
-use std::process::{Command, Stdio};
-
 use rustix::process::Signal;
-use sanctum_testkit::{Castle, program};
+use sanctum_testkit::Castle;
 use sanctum_wire::{PhaseName, Verb};
 
-use crate::trouble::{begun, declared, finding, log, marked, starts_of, until};
+use crate::trouble::{Stranger, begun, declared, finding, log, marked, starts_of, until};
 
 /// So few starts are no storm.
 const STARTS_MAX: usize = 8;
@@ -16,19 +14,15 @@ fn a_stranger_that_holds_the_port_is_named_and_not_looped_against() {
     let more = "port = {port}\nready = { http = \"/health\", body = \"ok\" }";
     let mut castle = Castle::new(&declared("radio", "listen {port} wait", more));
     let port = castle.ports().declared.to_string();
-    let mut stranger = Command::new(program("sanctum-testkit", "troublemaker").expect("built"))
-        .args(["listen", &port, "wait"])
-        .stdin(Stdio::null())
-        .spawn()
-        .expect("the stranger starts");
+    let stranger = Stranger::doing(&format!("listen {port} wait"));
     until(&castle, "the stranger listens", || {
         std::net::TcpStream::connect(("127.0.0.1", castle.ports().declared)).is_ok()
     });
     castle.start();
     let found = finding(&castle, "radio", "port-taken");
-    stranger.kill().expect("the stranger can be killed");
-    stranger.wait().expect("the stranger ends");
-    assert!(found.what.contains(&stranger.id().to_string()), "{found:?}");
+    let pid = stranger.pid().to_string();
+    drop(stranger);
+    assert!(found.what.contains(&pid), "{found:?}");
     assert!(found.what.contains("troublemaker"), "{found:?}");
     assert!(found.what.contains(&port), "{found:?}");
     castle.wait_until_all_ready();

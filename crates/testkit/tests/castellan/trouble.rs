@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -27,6 +28,33 @@ pub(crate) fn begun(more: &str) -> Castle {
     let mut castle = Castle::new(more);
     castle.start();
     castle
+}
+
+/// A program that castellan knows nothing of; it ends with the test.
+pub(crate) struct Stranger(Child);
+
+impl Stranger {
+    pub(crate) fn doing(steps: &str) -> Self {
+        let program =
+            program("sanctum-testkit", "troublemaker").expect("the troublemaker is built");
+        let mut command = Command::new(program);
+        Self(command.args(steps.split(' ')).stdin(Stdio::null()).spawn().expect("it starts"))
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
+    pub(crate) fn is_alive(&mut self) -> bool {
+        self.0.try_wait().expect("it can be asked").is_none()
+    }
+}
+
+impl Drop for Stranger {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
 }
 
 /// Waits until a component is so, and gives its state.
