@@ -346,11 +346,8 @@ impl Deadline {
     ///
     /// [`ManagerError::TimedOut`] if the time is up.
     fn pause(self, what: impl FnOnce() -> String) -> Result<(), ManagerError> {
-        if self.left().is_zero() {
-            return Err(ManagerError::TimedOut { what: what() });
-        }
         thread::sleep(POLL_INTERVAL.min(self.left()));
-        Ok(())
+        if self.left().is_zero() { Err(ManagerError::TimedOut { what: what() }) } else { Ok(()) }
     }
 }
 

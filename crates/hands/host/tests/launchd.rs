@@ -145,6 +145,16 @@ fn the_error_that_follows_an_unloading_is_ridden_out() {
 }
 
 #[test]
+fn an_error_that_does_not_pass_is_given_in_the_words_of_the_tool() {
+    let mac = Mac::new(LONG, "<key>RunAtLoad</key><true/>");
+    mac.knob(&format!("{LABEL}.eio"), "9999999999999");
+    let within = Duration::from_millis(1500);
+    let error = service_manager::start(&mac.tools, &mac.job(), within).unwrap_err();
+    assert!(error.to_string().contains("Input/output error"), "{error}");
+    assert!(matches!(error, ManagerError::Refused { .. }), "{error}");
+}
+
+#[test]
 fn an_order_that_was_taken_and_started_nothing_is_no_start() {
     let mac = Mac::new(LONG, "<key>RunAtLoad</key><true/>");
     mac.knob("lie", "");

@@ -246,15 +246,10 @@ impl<'a> Manager<'a> {
         plist: &Path,
         deadline: Deadline,
     ) -> Result<(), ManagerError> {
-        let Place { domain, job } = self.find(label, deadline)?;
-        let Some(job) = job else { return Ok(()) };
-        check_plist(plist, label).map_err(|why| ManagerError::NoWayBack {
-            name: label.to_owned(),
-            plist: plist.to_owned(),
-            why,
-        })?;
-        self.unload(&domain, label, deadline)?;
-        self.wait_until_gone(label, job.pid.as_ref(), deadline)
+        match self.unload(label, plist, deadline)? {
+            Some((_, process)) => self.wait_until_gone(label, process.as_ref(), deadline),
+            None => Ok(()),
+        }
     }
 
     /// Unloads the job and kills what is left of it: by launchd while that still knows it, by
@@ -265,32 +260,37 @@ impl<'a> Manager<'a> {
         plist: &Path,
         deadline: Deadline,
     ) -> Result<(), ManagerError> {
+        let Some((target, process)) = self.unload(label, plist, deadline)? else { return Ok(()) };
+        self.call(&["kill", "SIGKILL", &target], deadline)?;
+        if let Some(process) = process.as_ref().filter(|process| process.is_alive()) {
+            process::kill_group(process.pid);
+        }
+        self.wait_until_gone(label, process.as_ref(), deadline)
+    }
+
+    /// Orders a job to go, and says what it was and its process; nothing if it is not there.
+    fn unload(
+        self,
+        label: &str,
+        plist: &Path,
+        deadline: Deadline,
+    ) -> Result<Option<(String, Option<Identity>)>, ManagerError> {
         let Place { domain, job } = self.find(label, deadline)?;
-        let Some(job) = job else { return Ok(()) };
+        let Some(job) = job else { return Ok(None) };
         check_plist(plist, label).map_err(|why| ManagerError::NoWayBack {
             name: label.to_owned(),
             plist: plist.to_owned(),
             why,
         })?;
-        self.unload(&domain, label, deadline)?;
-        self.call(&["kill", "SIGKILL", &format!("{domain}/{label}")], deadline)?;
-        if let Some(process) = &job.pid
-            && process.is_alive()
-        {
-            process::kill_group(process.pid);
-        }
-        self.wait_until_gone(label, job.pid.as_ref(), deadline)
-    }
-
-    fn unload(self, domain: &str, label: &str, deadline: Deadline) -> Result<(), ManagerError> {
-        let said = self.call(&["bootout", &format!("{domain}/{label}")], deadline)?;
+        let target = format!("{domain}/{label}");
+        let said = self.call(&["bootout", &target], deadline)?;
         if said.is_success() {
-            return Ok(());
+            return Ok(Some((target, job.pid)));
         }
         match read_refusal(&said) {
-            Refusal::NoJob | Refusal::Busy => Ok(()),
+            Refusal::NoJob | Refusal::Busy => Ok(Some((target, job.pid))),
             Refusal::NoDomain | Refusal::Disabled | Refusal::Other => {
-                Err(Self::refusal(&said, "stop", domain, label))
+                Err(Self::refusal(&said, "stop", &domain, label))
             }
         }
     }
@@ -311,15 +311,32 @@ impl<'a> Manager<'a> {
     }
 
     /// Brings a job to life from wherever it is: loads it if it is not, kicks it if nothing else
-    /// starts it, and waits for a process to stay that is not the one from before the kick.
+    /// starts it, and waits for a process to stay that is not the one from before the kick. When
+    /// the time is up while it cannot be loaded, the reason is what `launchctl` said last.
     fn raise(
         self,
         label: &str,
         plist: &Path,
-        mut kicked: Kicked,
+        kicked: Kicked,
         deadline: Deadline,
     ) -> Result<Identity, ManagerError> {
-        let eio = deadline.at_most(EIO_MAX);
+        let mut busy = None;
+        let raised = self.raise_until(label, plist, kicked, &mut busy, deadline);
+        match (raised, busy) {
+            (Err(ManagerError::TimedOut { .. }), Some(busy)) => Err(busy),
+            (raised, _) => raised,
+        }
+    }
+
+    fn raise_until(
+        self,
+        label: &str,
+        plist: &Path,
+        mut kicked: Kicked,
+        busy: &mut Option<ManagerError>,
+        deadline: Deadline,
+    ) -> Result<Identity, ManagerError> {
+        let mut eio = None;
         let mut spawn = match kicked {
             Kicked::No => deadline.at_most(Duration::ZERO),
             Kicked::Yes { .. } => deadline.at_most(SPAWN_MAX),
@@ -327,11 +344,13 @@ impl<'a> Manager<'a> {
         loop {
             let Place { domain, job } = self.find(label, deadline)?;
             let Some(job) = job else {
-                self.load(&domain, label, plist, eio, deadline)?;
+                let eio = *eio.get_or_insert_with(|| deadline.at_most(EIO_MAX));
+                *busy = self.load(&domain, label, plist, eio, deadline)?;
                 spawn = deadline.at_most(LOAD_MAX);
                 deadline.pause(|| format!("load `{label}`"))?;
                 continue;
             };
+            *busy = None;
             let process = job.pid.as_ref().filter(|process| !kicked.had(process));
             if let (Active::Running | Active::Unclear, Some(process)) = (job.active, process) {
                 if settles(process) {
@@ -356,8 +375,8 @@ impl<'a> Manager<'a> {
         }
     }
 
-    /// Loads a job. EIO is ridden out until `eio`, as long as it may mean that the old one is
-    /// still going away; the caller looks and comes back.
+    /// Loads a job. EIO may mean that the old one is still going away, so until `eio` it is not
+    /// an error but an answer, with which the caller looks and comes back.
     fn load(
         self,
         domain: &str,
@@ -365,7 +384,7 @@ impl<'a> Manager<'a> {
         plist: &Path,
         eio: Deadline,
         deadline: Deadline,
-    ) -> Result<(), ManagerError> {
+    ) -> Result<Option<ManagerError>, ManagerError> {
         check_plist(plist, label).map_err(|why| ManagerError::Refused {
             what: format!("load `{label}` from `{}`", plist.display()),
             words: why,
@@ -373,14 +392,14 @@ impl<'a> Manager<'a> {
         let path = plist.to_string_lossy();
         let said = self.call(&["bootstrap", domain, &path], deadline)?;
         if said.is_success() {
-            return Ok(());
+            return Ok(None);
         }
         match read_refusal(&said) {
             Refusal::Busy if !eio.left().is_zero() => {
                 if self.is_disabled(domain, label, deadline)? {
                     return Err(disabled(domain, label));
                 }
-                Ok(())
+                Ok(Some(Self::refusal(&said, "load", domain, label)))
             }
             Refusal::Busy
             | Refusal::NoJob
