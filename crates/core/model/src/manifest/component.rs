@@ -55,7 +55,7 @@ pub(super) fn components(
 
 fn declared(reader: &mut Reader<'_, '_>, name: &Placed<String>, places: &mut Places) -> Declared {
     let keeper = keeper(reader);
-    let spawned = spawned(reader, &keeper, name, places);
+    let spawned = spawned(reader, keeper.as_ref(), name, places);
     let kind = match spawned.life {
         Life::Always | Life::UntilSuccess | Life::Never => ready::Kind::Stays,
         Life::Once | Life::Every(_) | Life::Calendar(_) => ready::Kind::Task,
@@ -72,10 +72,10 @@ fn declared(reader: &mut Reader<'_, '_>, name: &Placed<String>, places: &mut Pla
         ready::Kind::Stays => ready::look(reader.table("ready"), port, &name.value, places),
         ready::Kind::Task => (Look::Probe(Probe::Alive), ready::TIMEOUT),
     };
-    hears_notifications(reader, &keeper, &look);
+    hears_notifications(reader, keeper.as_ref(), &look);
     let watch = ready::watch(reader, kind, &look, timeout);
     Declared {
-        keeper,
+        keeper: keeper.unwrap_or(Keeper::Own),
         command: spawned.command,
         life: spawned.life,
         exit_codes: spawned.exit_codes,
@@ -89,27 +89,33 @@ fn declared(reader: &mut Reader<'_, '_>, name: &Placed<String>, places: &mut Pla
     }
 }
 
-/// Who spawns it, and by what name that knows it.
-fn keeper(reader: &mut Reader<'_, '_>) -> Keeper {
+/// Who spawns it, and by what name that knows it. None if it is nobody that there is, so that what
+/// belongs beside it cannot be judged.
+fn keeper(reader: &mut Reader<'_, '_>) -> Option<Keeper> {
     let words = [("own", Who::Own), ("systemd", Who::Systemd), ("launchd", Who::Launchd)];
-    let who = reader.choice("keeper", Who::Own, &words);
+    let default = if reader.has("keeper") { Who::Unclear } else { Who::Own };
+    let who = reader.choice("keeper", default, &words);
     let (scope, unit, launchd) = (&["scope"], &["unit"], &["label", "plist"]);
     let mut refuse = |keys: &[&'static str], wanted: &str| {
         let help = format!("write keeper = {wanted} beside it, or leave it out");
         reader.refuse(keys, "it is for another keeper", &help);
     };
     match who {
+        Who::Unclear => {
+            reader.pass(&["scope", "unit", "label", "plist"]);
+            None
+        }
         Who::Own => {
             refuse(scope, "\"systemd\" or \"launchd\"");
             refuse(unit, "\"systemd\"");
             refuse(launchd, "\"launchd\"");
-            Keeper::Own
+            Some(Keeper::Own)
         }
         Who::Systemd => {
             refuse(launchd, "\"launchd\"");
             let help = "the name systemd knows it by, as \"nginx.service\"";
             let unit = required(reader, "unit", help, self::unit);
-            Keeper::Systemd { unit, scope: self::scope(reader) }
+            Some(Keeper::Systemd { unit, scope: self::scope(reader) })
         }
         Who::Launchd => {
             refuse(unit, "\"systemd\"");
@@ -117,13 +123,14 @@ fn keeper(reader: &mut Reader<'_, '_>) -> Keeper {
             let label = required(reader, "label", help, self::label);
             let help = "the path of its property list, by which it is loaded when it is not";
             let plist = required(reader, "plist", help, self::plist);
-            Keeper::Launchd { label, plist, scope: self::scope(reader) }
+            Some(Keeper::Launchd { label, plist, scope: self::scope(reader) })
         }
     }
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Who {
+    Unclear,
     Own,
     Systemd,
     Launchd,
@@ -137,7 +144,7 @@ fn required(
     reader: &mut Reader<'_, '_>,
     key: &'static str,
     help: &str,
-    parse: fn(&str) -> Result<String, &'static str>,
+    parse: fn(&str) -> Result<String, String>,
 ) -> String {
     if !reader.has(key) {
         reader.missing(key, help);
@@ -155,12 +162,15 @@ struct Spawned {
 
 fn spawned(
     reader: &mut Reader<'_, '_>,
-    keeper: &Keeper,
+    keeper: Option<&Keeper>,
     name: &Placed<String>,
     places: &mut Places,
 ) -> Spawned {
     let other = match keeper {
-        Keeper::Own => {
+        Some(Keeper::Own) | None => {
+            if keeper.is_some() && !reader.has("program") {
+                reader.missing("program", "the path of a program, or its name on PATH");
+            }
             return Spawned {
                 command: command(reader, name, places),
                 life: schedule::life(reader),
@@ -168,8 +178,8 @@ fn spawned(
                 log_max: reader.parsed("log_max", LOG_MAX, log_max),
             };
         }
-        Keeper::Systemd { .. } => "systemd",
-        Keeper::Launchd { .. } => "launchd",
+        Some(Keeper::Systemd { .. }) => "systemd",
+        Some(Keeper::Launchd { .. }) => "launchd",
     };
     let why = format!("{other} spawns it, and has its own word for that");
     reader.refuse(&OWN_KEYS, &why, "leave it out, or leave out `keeper`");
@@ -183,9 +193,6 @@ fn spawned(
 
 fn command(reader: &mut Reader<'_, '_>, name: &Placed<String>, places: &mut Places) -> Command {
     let program = reader.text("program");
-    if program.is_none() && !reader.has("program") {
-        reader.missing("program", "the path of a program, or its name on PATH");
-    }
     let arguments = reader.arguments("arguments");
     let environment = environment(reader.table("environment"));
     let path = environment.iter().find(|(variable, _)| variable == "PATH");
@@ -256,11 +263,11 @@ fn port(reader: &mut Reader<'_, '_>, name: &Placed<String>, places: &mut Places)
 }
 
 /// A program that another keeper spawns reports to that one.
-fn hears_notifications(reader: &Reader<'_, '_>, keeper: &Keeper, look: &Look) {
+fn hears_notifications(reader: &Reader<'_, '_>, keeper: Option<&Keeper>, look: &Look) {
     let other = match keeper {
-        Keeper::Own => return,
-        Keeper::Systemd { .. } => "systemd",
-        Keeper::Launchd { .. } => "launchd",
+        Some(Keeper::Own) | None => return,
+        Some(Keeper::Systemd { .. }) => "systemd",
+        Some(Keeper::Launchd { .. }) => "launchd",
     };
     if let Look::Probe(Probe::Notify { .. }) = look {
         let message = format!("`{}`: {other} hears it, not castellan", reader.name("ready.notify"));
@@ -312,31 +319,35 @@ fn log_max(text: &str) -> Result<ByteSize, String> {
     if size < LOG_MAX_MIN { Err(format!("at least {LOG_MAX_MIN}")) } else { Ok(size) }
 }
 
-fn unit(text: &str) -> Result<String, &'static str> {
+fn unit(text: &str) -> Result<String, String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || ":_.\\@-".contains(c);
     let stem = text.strip_suffix(".service").unwrap_or_default();
     let named = !stem.is_empty()
         && text.len() <= UNIT_LENGTH_MAX
-        && !stem.starts_with(['-', '.'])
+        && !stem.starts_with(['-', '.', '@'])
         && text.chars().all(plain);
     match named {
         true if stem.ends_with('@') => {
-            Err("a template is no unit: name an instance, as `x@1.service`")
+            Err(format!("`{text}` is a template: name one of it, as \"{stem}1.service\""))
         }
         true => Ok(text.to_owned()),
-        false => Err("the name of a service, as \"nginx.service\""),
+        false => Err(format!("`{text}` is not the name of a service, as \"nginx.service\"")),
     }
 }
 
-fn label(text: &str) -> Result<String, &'static str> {
+fn label(text: &str) -> Result<String, String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     let named = text.starts_with(|c: char| c.is_ascii_alphanumeric())
         && text.len() <= UNIT_LENGTH_MAX
         && text.chars().all(plain);
-    if named { Ok(text.to_owned()) } else { Err("a label, as \"com.example.radio\"") }
+    if named {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("`{text}` is not a label, as \"com.example.radio\""))
+    }
 }
 
-fn plist(text: &str) -> Result<String, &'static str> {
+fn plist(text: &str) -> Result<String, String> {
     let whole = text.starts_with('/') && !text.contains('\0');
-    if whole { Ok(text.to_owned()) } else { Err("a path that begins with `/`") }
+    if whole { Ok(text.to_owned()) } else { Err(format!("`{text}` does not begin with `/`")) }
 }

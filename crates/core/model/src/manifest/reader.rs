@@ -100,6 +100,11 @@ impl<'t, 'i> Reader<'t, 'i> {
         words
     }
 
+    /// Takes these keys for known, whatever they hold.
+    pub(super) fn pass(&mut self, keys: &[&'static str]) {
+        self.known.extend(keys);
+    }
+
     /// Says of each of these keys that is there why it cannot be.
     pub(super) fn refuse(&mut self, keys: &[&'static str], why: &str, help: &str) {
         for key in keys {

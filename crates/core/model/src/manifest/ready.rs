@@ -81,7 +81,7 @@ pub(super) fn look(
 
 fn http(reader: &mut Reader<'_, '_>, port: u16) -> Option<Look> {
     if !reader.has("http") {
-        reader.refuse(&["http"], "", "");
+        reader.pass(&["http"]);
         let help = "write http = \"/path\" beside it";
         reader.refuse(&["body", "status"], "it is of an answer over http", help);
         return None;
@@ -107,14 +107,13 @@ fn banner(reader: &mut Reader<'_, '_>, port: u16) -> Option<Look> {
 }
 
 fn exec(reader: &mut Reader<'_, '_>, component: &str, places: &mut Places) -> Option<Look> {
-    let written = reader.has("exec");
     let mut words = reader.arguments("exec").into_iter();
-    if !written {
-        return None;
-    }
     let Some(program) = words.next() else {
-        reader
-            .missing("exec", "write [\"program\", \"argument\"]; it shows health by ending with 0");
+        if reader.has("exec") {
+            let message = format!("`{}` names no program", reader.name("exec"));
+            let help = "write [\"program\", \"argument\"]: it shows health by ending with 0";
+            reader.problems().add_with_help(reader.span_of("exec"), message, help);
+        }
         return None;
     };
     let command = Command::new(&program.value).arguments(words.map(|word| word.value));
