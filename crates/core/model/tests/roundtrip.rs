@@ -318,7 +318,7 @@ fn settled(mut declared: Declared) -> Declared {
             declared.watch = Watch { start_max, start_limit, timeout, ..default.watch };
         }
         Look::Capability { .. } => {
-            declared.needs.push("proxyd".parse().expect("it is well formed"))
+            declared.needs.push("proxyd".parse().expect("it is well formed"));
         }
         Look::Probe(_) => {}
     }

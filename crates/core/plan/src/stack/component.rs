@@ -406,6 +406,41 @@ mod tests {
     }
 
     #[test]
+    fn what_is_declared_is_what_is_kept() {
+        let text = "
+            [castellan]
+            deadman = false
+            [component.radio]
+            program = 'radio'
+            restart = 'on-failure'
+            fatal_codes = [2]
+            memory_peak = '1MiB'
+            priority = 1
+            evictable = true
+            log_max = '2MiB'
+            start_max = '5s'
+            live = { every = '1s', misses = 2, of = 4, recover = '9s' }
+            ready = { notify = true, watchdog = '30s', timeout = '7s' }
+            [component.seer]
+            keeper = 'systemd'
+            unit = 'seer.service'
+            ready = { capability = 'council-brain' }
+            [component.sweep]
+            program = 'sweep'
+            schedule = 'daily 03:00'";
+        let found = components(&Manifest::parse(text).unwrap(), &layout());
+        assert!(found.iter().all(|it| it.name.as_str() != DEADMAN));
+        insta::assert_debug_snapshot!(&found[found.len() - 3..]);
+    }
+
+    #[test]
+    fn the_deadman_comes_first_and_needs_nothing() {
+        let found = components(&Manifest::default(), &layout());
+        assert_eq!(found[0].name.as_str(), DEADMAN);
+        assert!(found[0].needs.is_empty());
+    }
+
+    #[test]
     fn the_agent_counts_on_the_smallest_seat_of_its_route() {
         let text = "[seat.a]\nmodel='x'\nport=1\ncontext=4096\n[seat.b]\nmodel='x'\nport=2\ncontext=2048\n";
         assert_eq!(agent_context_tokens(&Manifest::parse(text).unwrap()), 2048);
