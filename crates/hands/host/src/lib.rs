@@ -7,4 +7,5 @@ pub mod probe;
 pub mod process;
 pub mod program;
 pub mod progress;
+pub mod rotating;
 pub mod service_manager;
