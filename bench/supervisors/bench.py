@@ -154,10 +154,12 @@ def probed(options, listener, count):
             time.sleep(1)
             states = (supervisor.snapshot() or {"components": []})["components"]
             ready = sum(state["phase"] == "ready" for state in states)
+        if ready < count:
+            return {"error": f"{ready} of {count} became ready"}
         time.sleep(SETTLE_S)
         pids = supervisor.pids()
         rss, pss = memory_kib(pids)
-        return {"ready": ready, "rss_kib": rss, "pss_kib": pss, "cpu_percent": idle(supervisor, PROBED_S)}
+        return {"rss_kib": rss, "pss_kib": pss, "cpu_percent": idle(supervisor, PROBED_S)}
 
 
 def death(kind, options, listener):
