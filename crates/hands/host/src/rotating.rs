@@ -182,8 +182,13 @@ impl RotatingFile {
             Writers::One => false,
             Writers::Several => self.opened()?.try_lock().is_ok(),
         };
-        // Somebody writes just now: next time. Past twice the size nobody is waited for.
-        if self.writers == Writers::Several && !is_locked && length < 2 * segment {
+        // Somebody writes just now: next time. At twice the size nobody is waited for.
+        let is_in_use = match self.writers {
+            // The rest of its last line belongs into the same file.
+            Writers::One => !ends_whole(self.opened()?)?,
+            Writers::Several => !is_locked,
+        };
+        if is_in_use && length < 2 * segment {
             return Ok(());
         }
         let rotated = self.rotate(length);
@@ -226,8 +231,9 @@ impl RotatingFile {
 
     /// Forgets the oldest until all fits beside a file of `length` that is being compressed.
     fn trim(&self, length: u64) {
-        // What does not shrink grows by less than a sixteenth when it is compressed.
-        let kept_free = self.segment_bytes() + 2 * length + length / 16;
+        // What does not shrink grows by less than a sixteenth when it is compressed, and a file
+        // that ends in the middle of a line grows past its part.
+        let kept_free = self.segment_bytes() * 3 / 2 + 2 * length + length / 16;
         let mut room = self.bytes_max.saturating_sub(kept_free);
         for number in 2..=OLDER_MAX {
             for path in [numbered(&self.path, number), packed(&self.path, number)] {
