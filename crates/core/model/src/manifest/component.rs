@@ -193,6 +193,12 @@ fn spawned(
 
 fn command(reader: &mut Reader<'_, '_>, name: &Placed<String>, places: &mut Places) -> Command {
     let program = reader.text("program");
+    if let Some(program) =
+        program.as_ref().filter(|it| it.value.is_empty() || it.value.contains('\0'))
+    {
+        let message = format!("`{}` names no program", reader.name("program"));
+        reader.problems().add(program.span.clone(), message);
+    }
     let arguments = reader.arguments("arguments");
     let environment = environment(reader.table("environment"));
     let path = environment.iter().find(|(variable, _)| variable == "PATH");
@@ -304,7 +310,7 @@ fn needs(
 
 fn memory(reader: &mut Reader<'_, '_>) -> Memory {
     let default = Memory::default();
-    let peak = reader.parsed("memory_peak", ByteSize::from_bytes(0), ByteSize::parse);
+    let peak = reader.parsed("memory_peak", ByteSize::from_bytes(0), check::size);
     let priority = reader.number("priority", u32::from(default.priority), 0, 100).value;
     let evictable = reader.flag("evictable", false);
     Memory {
@@ -315,7 +321,7 @@ fn memory(reader: &mut Reader<'_, '_>) -> Memory {
 }
 
 fn log_max(text: &str) -> Result<ByteSize, String> {
-    let size = ByteSize::parse(text).map_err(|error| error.to_string())?;
+    let size = check::size(text)?;
     if size < LOG_MAX_MIN { Err(format!("at least {LOG_MAX_MIN}")) } else { Ok(size) }
 }
 

@@ -17,6 +17,9 @@ pub(super) fn needs(
     let known: BTreeSet<&str> = components.keys().chain(ours).map(ComponentName::as_str).collect();
     let mut seen = BTreeSet::new();
     for (by, need) in &places.needs {
+        if problems.is_full() {
+            return;
+        }
         if !seen.insert((by, &need.value)) {
             let message = format!("`{by}` lists its need `{}` twice", need.value);
             problems.add_with_help(need.span.clone(), message, "leave one of them out");
@@ -38,8 +41,8 @@ fn is_met(
     need: &Placed<String>,
     problems: &Problems,
 ) {
-    let found = components.iter().find(|(name, _)| name.as_str() == need.value);
-    let Some((_, declared)) = found else { return };
+    let name = need.value.parse::<ComponentName>();
+    let Some(declared) = name.ok().and_then(|name| components.get(&name)) else { return };
     match declared.life {
         Life::Every(_) | Life::Calendar(_) => {
             let message = format!(
@@ -56,35 +59,41 @@ fn is_met(
 /// Reports every circle of needs once, with all its members, at the need that closes it. What the
 /// system itself needs never leads to a declared component.
 fn circles(places: &Places, problems: &Problems) {
-    let mut edges: BTreeMap<&str, Vec<&Placed<String>>> = BTreeMap::new();
+    let mut edges: BTreeMap<&str, BTreeMap<&str, &Placed<String>>> = BTreeMap::new();
     for (by, need) in &places.needs {
-        let needs = edges.entry(by).or_default();
-        if needs.iter().all(|other| other.value != need.value) {
-            needs.push(need);
-        }
+        edges.entry(by).or_default().entry(&need.value).or_insert(need);
     }
+    let edges: BTreeMap<&str, Vec<&Placed<String>>> =
+        edges.into_iter().map(|(by, needs)| (by, needs.into_values().collect())).collect();
     let mut done = BTreeSet::new();
-    for start in edges.keys() {
+    for start in edges.keys().copied().filter(|_| !problems.is_full()) {
         // The path from `start`, each member with the number of its needs that were followed.
-        let mut path: Vec<(&str, usize)> = vec![(*start, 0)];
+        let mut path = vec![(start, 0)];
+        let mut on_path = BTreeMap::from([(start, 0)]);
         while let Some((member, followed)) = path.last_mut() {
             let member = *member;
             let next = edges.get(member).and_then(|needs| needs.get(*followed)).copied();
             *followed += 1;
             let Some(need) = next.filter(|_| !done.contains(member)) else {
                 done.insert(member);
+                on_path.remove(member);
                 path.pop();
                 continue;
             };
-            match path.iter().position(|(other, _)| *other == need.value) {
-                Some(first) => report(&path[first..], need, problems),
-                None => path.push((&need.value, 0)),
+            if let Some(first) = on_path.get(need.value.as_str()) {
+                report(&path[*first..], need, problems);
+            } else {
+                on_path.insert(&need.value, path.len());
+                path.push((&need.value, 0));
             }
         }
     }
 }
 
 fn report(members: &[(&str, usize)], closing: &Placed<String>, problems: &Problems) {
+    if problems.is_full() {
+        return;
+    }
     let mut names: Vec<String> = members.iter().map(|(name, _)| format!("`{name}`")).collect();
     names.push(format!("`{}`", closing.value));
     let message = format!("needs run in a circle: {}", names.join(" → "));

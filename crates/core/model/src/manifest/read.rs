@@ -13,6 +13,8 @@ use super::{
 };
 use crate::{ByteSize, ComponentName, ProviderName, SeatName};
 
+/// The longest text of a manifest.
+const TEXT_BYTES_MAX: usize = 1 << 20;
 /// What the guest is given unless told otherwise.
 const GUEST_MEMORY_DEFAULT: ByteSize = ByteSize::gibibytes(3);
 /// Below this OpenClaw does not fit beside its system.
@@ -25,6 +27,11 @@ const FREQUENCY_PENALTY_OF_DEFAULT: u32 = 800;
 /// Reads what can be read, and lists everything that is wrong.
 pub(super) fn read(text: &str) -> (Option<Manifest>, Vec<Problem>) {
     let problems = Problems::default();
+    if text.len() > TEXT_BYTES_MAX {
+        let most = ByteSize::from_bytes(TEXT_BYTES_MAX as u64);
+        problems.add(0..0, format!("a manifest has at most {most}, and this one {} B", text.len()));
+        return (None, problems.take());
+    }
     let (table, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
         problems.add(error.span().unwrap_or(0..0), error.message());
@@ -40,7 +47,7 @@ pub(super) fn read(text: &str) -> (Option<Manifest>, Vec<Problem>) {
     let (openclaw, model) = openclaw(root.table("openclaw"), &mut places);
     let proxyd = proxyd(root.table("proxyd"), &mut places);
     let mut seats = seats(&mut root, &mut places);
-    let (providers, provider_names) = providers(&mut root);
+    let (providers, provider_names) = providers(&mut root, &mut places);
     let route = root.table("route");
     if seats.is_empty() && providers.is_empty() {
         let frequency_penalty_milli = FREQUENCY_PENALTY_OF_DEFAULT;
@@ -56,6 +63,7 @@ pub(super) fn read(text: &str) -> (Option<Manifest>, Vec<Problem>) {
     check::names(&seats, &provider_names, &problems);
     check::model(&model, &routes, &problems);
     check::ports(&places, &problems);
+    check::addresses(&places, &proxyd, &problems);
     check::capabilities(&places, &routes, &problems);
     graph::needs(&components, &ours(castellan, &seats), &places, &problems);
     let programs = places.programs;
@@ -91,7 +99,7 @@ fn castellan(mut reader: Reader<'_, '_>) -> Castellan {
 }
 
 fn memory(mut reader: Reader<'_, '_>) -> MemoryPool {
-    let some = |text: &str| ByteSize::parse(text).map(Some);
+    let some = |text: &str| check::size(text).map(Some);
     let memory = MemoryPool {
         reserved: reader.parsed("reserved", None, some),
         safety: reader.parsed("safety", None, some),
@@ -121,7 +129,7 @@ fn guest(mut reader: Reader<'_, '_>, places: &mut Places) -> Guest {
 }
 
 fn guest_memory(text: &str) -> Result<ByteSize, String> {
-    let memory = ByteSize::parse(text).map_err(|error| error.to_string())?;
+    let memory = check::size(text)?;
     if memory < GUEST_MEMORY_MIN {
         return Err(format!("{memory} is too little: OpenClaw needs {GUEST_MEMORY_MIN} at least"));
     }
@@ -169,17 +177,18 @@ fn seats(root: &mut Reader<'_, '_>, places: &mut Places) -> BTreeMap<SeatName, S
         let default = seat_default();
         let port = if name.value == "general" { 1337 } else { 0 };
         let port = reader.port("port", port);
-        let model = reader.text("model");
+        let written = reader.has("model");
+        let model = reader.parsed("model", String::new(), check::seat_model);
         if port.value == 0 {
             reader
                 .missing("port", "a seat other than `general` has no port of its own: choose one");
         }
-        if model.is_none() {
+        if !written {
             reader
                 .missing("model", "name a model of the store, as `sanctum model list` shows them");
         }
         let seat = Seat {
-            model: model.map(|model| model.value).unwrap_or_default(),
+            model,
             port: port.value,
             context: reader.number("context", default.context, 512, 1 << 20).value,
             threads: reader.number("threads", 0, 0, 512).value,
@@ -202,18 +211,19 @@ fn seats(root: &mut Reader<'_, '_>, places: &mut Places) -> BTreeMap<SeatName, S
 
 type Providers = BTreeMap<ProviderName, Provider>;
 
-fn providers(root: &mut Reader<'_, '_>) -> (Providers, Vec<Placed<String>>) {
+fn providers(root: &mut Reader<'_, '_>, places: &mut Places) -> (Providers, Vec<Placed<String>>) {
     let (mut providers, mut names) = (Providers::new(), Vec::new());
     for (name, mut reader) in root.tables("provider") {
         let base_url = reader.parsed("base_url", String::new(), check::base_url);
+        places.addresses.push(Placed { value: base_url.clone(), span: reader.span_of("base_url") });
         let key = reader.parsed("key", String::new(), check::secret_name);
-        if base_url.is_empty() {
+        if !reader.has("base_url") {
             reader.missing(
                 "base_url",
                 "the address up to and with /v1, as \"https://openrouter.ai/api/v1\"",
             );
         }
-        if key.is_empty() {
+        if !reader.has("key") {
             reader.missing(
                 "key",
                 "the name of a file in the secrets directory, never the key itself",

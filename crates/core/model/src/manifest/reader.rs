@@ -13,6 +13,10 @@ use super::Problem;
 
 /// Names closer than this are offered as "did you mean".
 const SIMILARITY_MIN: f64 = 0.75;
+/// A word longer than this is not a slip of the hand.
+const SUGGESTION_BYTES_MAX: usize = 64;
+/// The most problems that are told of one text.
+const PROBLEMS_MAX: usize = 256;
 
 /// The problems found so far, shared by all readers of one text.
 #[derive(Clone, Debug, Default)]
@@ -29,8 +33,16 @@ impl Problems {
         message: impl Into<String>,
         help: impl Into<String>,
     ) {
-        let problem = Problem { span, message: message.into(), help: help.into() };
-        self.0.borrow_mut().push(problem);
+        let message = printable(message.into());
+        let problem = Problem { span, message, help: printable(help.into()) };
+        if !self.is_full() {
+            self.0.borrow_mut().push(problem);
+        }
+    }
+
+    /// Whether so much is wrong that nothing more is told.
+    pub(super) fn is_full(&self) -> bool {
+        self.0.borrow().len() >= PROBLEMS_MAX
     }
 
     pub(super) fn take(&self) -> Vec<Problem> {
@@ -402,8 +414,20 @@ impl<'t, 'i> Reader<'t, 'i> {
     }
 }
 
+/// The text as it can be shown: what would move the cursor is spelled out.
+fn printable(text: String) -> String {
+    if !text.contains(char::is_control) {
+        return text;
+    }
+    let spelled = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.into() };
+    text.chars().map(spelled).collect()
+}
+
 /// "did you mean", if one of the known words is close enough.
 pub(super) fn suggestion<'w>(written: &str, known: impl Iterator<Item = &'w str>) -> String {
+    if written.len() > SUGGESTION_BYTES_MAX {
+        return String::new();
+    }
     known
         .map(|word| (strsim::jaro_winkler(written, word), word))
         .filter(|(likeness, _)| *likeness >= SIMILARITY_MIN)

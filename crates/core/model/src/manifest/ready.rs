@@ -20,6 +20,8 @@ const TIMEOUT_CAPABILITY: Duration = Duration::from_mins(1);
 const EVERY: Duration = Duration::from_secs(5);
 /// The same where the look is a real unit of work.
 const EVERY_CAPABILITY: Duration = Duration::from_mins(5);
+/// The longest words that an answer is searched for.
+const WORDS_BYTES_MAX: usize = 1024;
 /// Looks are at least this far apart.
 const EVERY_MIN: Duration = Duration::from_millis(100);
 /// The most looks that are remembered.
@@ -88,7 +90,10 @@ fn http(reader: &mut Reader<'_, '_>, port: u16) -> Option<Look> {
     }
     needs_port(reader, "http", port);
     let path = reader.parsed("http", "/".to_owned(), http_path);
-    let body = reader.text("body").map(|body| body.value).unwrap_or_default();
+    let body = reader.parsed("body", String::new(), |text| {
+        let fits = text.len() <= WORDS_BYTES_MAX;
+        if fits { Ok(text.to_owned()) } else { Err(format!("at most {WORDS_BYTES_MAX} bytes")) }
+    });
     let status = u16::try_from(reader.number("status", 200, 100, 599).value).unwrap_or(200);
     let address = loopback(port);
     let (target, host) = (HttpTarget::Tcp(address), address.to_string());
@@ -98,7 +103,10 @@ fn http(reader: &mut Reader<'_, '_>, port: u16) -> Option<Look> {
 fn banner(reader: &mut Reader<'_, '_>, port: u16) -> Option<Look> {
     let banner = reader.text("banner")?;
     needs_port(reader, "banner", port);
-    if banner.value.is_empty() {
+    if banner.value.len() > WORDS_BYTES_MAX {
+        let message = format!("`{}` has at most {WORDS_BYTES_MAX} bytes", reader.name("banner"));
+        reader.problems().add(banner.span, message);
+    } else if banner.value.is_empty() {
         let message = format!("`{}` is empty", reader.name("banner"));
         let help = "leave it out: then the port need only accept";
         reader.problems().add_with_help(banner.span, message, help);
