@@ -16,6 +16,7 @@ mod read;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
@@ -42,6 +43,8 @@ const LOCK_TRIES: u32 = 50;
 /// The wait between two of them. Who does not get it writes all the same: one write to a file
 /// opened to append is whole without a lock too.
 const LOCK_WAIT: Duration = Duration::from_millis(1);
+/// Tries of the owner, who must not be kept waiting.
+const OWNER_LOCK_TRIES: u32 = 8;
 /// How often a file that is rotated away between opening and locking is opened again.
 const REOPEN_MAX: u32 = 8;
 /// What ends without a newline is torn once nobody has written for this long.
@@ -270,32 +273,59 @@ fn append_as_guest(path: &Path, line: &[u8]) -> Result<(), (usize, io::Error)> {
         let mut file = open(path).map_err(nothing_kept)?;
         let is_locked = lock_soon(&file);
         if is_at(&file, path) {
-            let cut = if is_locked { Cut::Allowed } else { Cut::Forbidden };
-            let line = after_torn(&file, line);
-            return append_to(&mut file, &line, cut);
+            return append_beside_others(&mut file, line, is_locked);
         }
     }
     Err(nothing_kept(io::Error::other("it is rotated again and again")))
 }
 
 fn append_locked(file: &mut File, lines: &[u8]) -> Result<(), (usize, io::Error)> {
-    let is_locked = file.try_lock().is_ok();
-    let cut = if is_locked { Cut::Allowed } else { Cut::Forbidden };
-    let lines = after_torn(file, lines);
-    let done = append_to(file, &lines, cut);
+    let is_locked = (0..OWNER_LOCK_TRIES).any(|_| {
+        let is_locked = file.try_lock().is_ok();
+        if !is_locked {
+            thread::yield_now();
+        }
+        is_locked
+    });
+    let done = append_beside_others(file, lines, is_locked);
     if is_locked {
         file.unlock().map_err(nothing_kept)?;
     }
     done
 }
 
+/// Without the lock, what looks torn may be somebody else's line on its way.
+fn append_beside_others(
+    file: &mut File,
+    lines: &[u8],
+    is_locked: bool,
+) -> Result<(), (usize, io::Error)> {
+    if is_locked {
+        let lines = after_torn(file, lines);
+        append_to(file, &lines, Cut::Allowed)
+    } else {
+        append_to(file, lines, Cut::Forbidden)
+    }
+}
+
 fn nothing_kept(source: io::Error) -> (usize, io::Error) {
     (0, source)
 }
 
-/// The lines, on a new line if another writer died in the middle of its own.
-fn after_torn<'a>(file: &File, lines: &'a [u8]) -> std::borrow::Cow<'a, [u8]> {
-    if ends_whole(file).unwrap_or(true) { lines.into() } else { [b"\n", lines].concat().into() }
+/// The lines, on a new line if another writer died in the middle of its own. One that does not use
+/// the lock may just be writing: what is torn does not grow.
+fn after_torn<'a>(file: &File, lines: &'a [u8]) -> Cow<'a, [u8]> {
+    let torn_length = || match ends_whole(file) {
+        Ok(true) | Err(_) => None,
+        Ok(false) => file.metadata().ok().map(|about| about.len()),
+    };
+    if let Some(length) = torn_length() {
+        thread::sleep(LOCK_WAIT);
+        if torn_length() == Some(length) {
+            return [b"\n", lines].concat().into();
+        }
+    }
+    lines.into()
 }
 
 /// Whether what was written in part may be taken back: only while nobody else can have written.
