@@ -29,6 +29,7 @@ pub(crate) struct Place {
 /// A manifest with the text it was read from.
 #[derive(Debug)]
 pub(crate) struct Loaded {
+    pub(crate) path: String,
     pub(crate) manifest: Manifest,
     pub(crate) sha256: String,
     pub(crate) text: String,
@@ -107,7 +108,8 @@ pub(crate) fn loaded(path: &str, text: String, palette: Palette) -> Result<Loade
     let programs = std::env::var_os("PATH").unwrap_or_default();
     match program::parse_manifest(&text, &programs) {
         Ok(manifest) => {
-            Ok(Loaded { manifest, sha256: format!("{:x}", Sha256::digest(&text)), text })
+            let sha256 = format!("{:x}", Sha256::digest(&text));
+            Ok(Loaded { path: path.to_owned(), manifest, sha256, text })
         }
         Err(error) => Err(manifest_failure(path, &text, error.problems(), palette)),
     }

@@ -11,7 +11,7 @@ use sanctum_model::Manifest;
 use sanctum_model::manifest::Problem;
 use sanctum_wire::{ChangePlan, ClientError, ManifestProblem};
 
-use super::orders::{Watched, failure, watch_until_ready};
+use super::orders::{failure, patiently, watch_until_ready};
 use super::{Outcome, block_on, guest, model, up};
 use crate::arguments::Apply;
 use crate::failure::{CONFIGURATION, Failure, NOT_RUNNING};
@@ -38,7 +38,7 @@ pub(crate) fn run(place: &Place, output: &Output, options: &Apply) -> Outcome {
             return Ok(ExitCode::SUCCESS);
         }
         Err(ClientError::NotRunning { .. }) => return Err(only_written(place, &loaded)?),
-        Err(error) => return Err(refusal(&error, &path, &loaded.text, output)),
+        Err(error) => return Err(refusal(&error, &loaded, output)),
     };
     output.lines(changes::lines(&plan, output.palette()));
     if options.dry_run {
@@ -54,31 +54,29 @@ pub(crate) fn run(place: &Place, output: &Output, options: &Apply) -> Outcome {
                 .hint("`--yes` does it without asking"));
         }
     }
-    let applied = put_in_force(place, output, &path, &loaded, &plan)?;
+    prepare(place, output, &loaded.manifest, &plan)?;
     let mut step = output.step("components");
-    block_on(watch_until_ready(place, output, &mut step, Watched::Since(applied.generation)))?;
+    block_on(async {
+        let generation = put_in_force(place, output, &loaded).await?;
+        watch_until_ready(place, output, &mut step, generation).await
+    })?;
     step.done("are all as the manifest says");
     Ok(ExitCode::SUCCESS)
 }
 
-/// Makes what the changed components need, and has castellan take the manifest.
-pub(super) fn put_in_force(
+/// Has castellan take the manifest. Gives the generation from which on that is to be seen.
+pub(super) async fn put_in_force(
     place: &Place,
     output: &Output,
-    path: &str,
     loaded: &Loaded,
-    plan: &ChangePlan,
-) -> Result<ChangePlan, Failure> {
-    prepare(place, output, &loaded.manifest, plan)?;
+) -> Result<u64, Failure> {
     let client = place.client();
-    block_on(async {
-        let applied = client.apply(&loaded.text).await;
-        applied.map_err(|error| refusal(&error, path, &loaded.text, output))
-    })
+    let applied = patiently(async || client.apply(&loaded.text).await).await;
+    applied.map(|plan| plan.generation).map_err(|error| refusal(&error, loaded, output))
 }
 
 /// Images, models and keys of what is started anew. What goes on as it is has them.
-fn prepare(
+pub(super) fn prepare(
     place: &Place,
     output: &Output,
     manifest: &Manifest,
@@ -114,7 +112,8 @@ fn only_written(place: &Place, loaded: &Loaded) -> Result<Failure, Failure> {
 }
 
 /// What castellan said against a manifest, each problem with its place.
-pub(super) fn refusal(error: &ClientError, path: &str, text: &str, output: &Output) -> Failure {
+pub(super) fn refusal(error: &ClientError, loaded: &Loaded, output: &Output) -> Failure {
+    let Loaded { path, text, .. } = loaded;
     match error {
         ClientError::Refused { problems, .. } if !problems.is_empty() => {
             let problem = |problem: &ManifestProblem| {

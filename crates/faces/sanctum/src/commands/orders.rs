@@ -21,8 +21,8 @@ const ASK_INTERVAL: Duration = Duration::from_millis(200);
 pub(crate) const DOWN_MAX: Duration = Duration::from_mins(5);
 /// The time castellan may be away while something is waited for: another one takes over.
 const ABSENCE_MAX: Duration = Duration::from_secs(10);
-/// The status castellan answers with once it is ending.
-pub(crate) const ENDING: u16 = 503;
+/// How castellan refuses what it cannot do just now: while it starts, and once it ends.
+const NOT_NOW: [u16; 2] = [409, 503];
 /// Components that are named of those that are waited for.
 const NAMES_SHOWN_MAX: usize = 6;
 
@@ -46,7 +46,8 @@ fn order(place: &Place, output: &Output, component: &str, verb: Verb) -> Outcome
     block_on(async {
         let before = client.snapshot().await.map_err(|error| failure(&error))?;
         let before = find(&before, component).and_then(|state| state.pid);
-        client.order(component, verb).await.map_err(|error| failure(&error))?;
+        let ordered = patiently(async || client.order(component, verb).await).await;
+        ordered.map_err(|error| failure(&error))?;
         let mut step = output.step(component);
         let mut watch = Watch::new(client);
         loop {
@@ -103,6 +104,23 @@ fn outcome(verb: Verb, state: &ComponentState, pid_before: Option<u32>) -> Order
     }
 }
 
+/// Calls a castellan that is just starting or ending until it takes the call or is gone.
+pub(crate) async fn patiently<T>(
+    call: impl AsyncFn() -> Result<T, ClientError>,
+) -> Result<T, ClientError> {
+    let until = Instant::now() + DOWN_MAX;
+    loop {
+        match call().await {
+            Err(ClientError::Refused { status, .. })
+                if NOT_NOW.contains(&status) && Instant::now() < until =>
+            {
+                sleep(ASK_INTERVAL).await;
+            }
+            other => return other,
+        }
+    }
+}
+
 /// Asks castellan again and again, and bears with its being replaced meanwhile.
 #[derive(Debug)]
 pub(crate) struct Watch {
@@ -140,7 +158,7 @@ pub(crate) fn down(place: &Place, output: &Output) -> Outcome {
     block_on(async {
         match client.shutdown().await {
             // Told before, by another `down`, it is ending: what is left is waited for.
-            Ok(_) | Err(ClientError::Refused { status: ENDING, .. } | ClientError::Broken(_)) => {}
+            Ok(_) | Err(ClientError::Refused { .. } | ClientError::Broken(_)) => {}
             Err(ClientError::NotRunning { .. }) => {
                 output.say("castellan is not running: nothing to stop");
                 return Ok(ExitCode::SUCCESS);
@@ -253,42 +271,35 @@ pub(crate) fn failure(error: &ClientError) -> Failure {
     }
 }
 
-/// From when on a snapshot counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Watched {
-    Now,
-    /// From this generation on: what was ordered is in it.
-    Since(u64),
-}
-
 /// As [`wait_until_ready`], until `^C`.
 pub(crate) async fn watch_until_ready(
     place: &Place,
     output: &Output,
     step: &mut Step<'_>,
-    watched: Watched,
+    generation: u64,
 ) -> Result<(), Failure> {
     let interrupted = tokio::signal::ctrl_c();
     tokio::select! {
-        ready = wait_until_ready(place, output, step, watched) => ready,
+        ready = wait_until_ready(place, output, step, generation) => ready,
         _ = interrupted => Err(Failure::new("interrupted").hint(
             "castellan goes on in the background: `sanctum status`, or `sanctum down` to stop it",
         )),
     }
 }
 
-/// Waits until every wanted component is ready, telling each change once.
+/// Waits until every wanted component is ready in a snapshot of that generation or a later one,
+/// telling each change once.
 async fn wait_until_ready(
     place: &Place,
     output: &Output,
     step: &mut Step<'_>,
-    watched: Watched,
+    generation: u64,
 ) -> Result<(), Failure> {
     let mut watch = Watch::new(place.client());
     let mut told: HashSet<String> = HashSet::new();
     loop {
         let snapshot = watch.snapshot().await?;
-        if matches!(watched, Watched::Since(generation) if snapshot.generation < generation) {
+        if snapshot.generation < generation {
             sleep(ASK_INTERVAL).await;
             continue;
         }

@@ -9,11 +9,11 @@ use std::time::{Duration, UNIX_EPOCH};
 use sanctum_host::file;
 use sanctum_model::Manifest;
 use sanctum_plan::stack::{CALLER_SECRET, GATEWAY_SECRET, seat_secret};
-use sanctum_wire::{ChangePlan, Client, ClientError, ComponentState, Severity, Snapshot, Verb};
+use sanctum_wire::{ChangePlan, ClientError, ComponentState, Severity, Snapshot, Verb};
 use tokio::time::{sleep, timeout};
 
 use super::ask::{Asked, Show};
-use super::orders::{DOWN_MAX, ENDING, Watched, failure, wait_until_gone, watch_until_ready};
+use super::orders::{failure, patiently, wait_until_gone, watch_until_ready};
 use super::{Outcome, apply, ask, block_on, guest, init, model};
 use crate::arguments::Up;
 use crate::checks::{self, Level};
@@ -86,32 +86,37 @@ enum Way {
 
 fn bring_up(place: &Place, output: &Output, loaded: &Loaded) -> Result<WasUp, Failure> {
     let way = block_on(way(place, output, loaded))?;
-    let mut watched = Watched::Now;
-    let path = place.layout.manifest();
     match &way {
         Way::Nothing => return Ok(WasUp::Already),
         Way::Start | Way::Replace => prepare(place, output, loaded)?,
         Way::Apply(plan) => {
             output.lines(changes::lines(plan, output.palette()));
-            let applied = apply::put_in_force(place, output, &path, loaded, plan)?;
-            watched = Watched::Since(applied.generation);
+            apply::prepare(place, output, &loaded.manifest, plan)?;
         }
-        Way::Wait { stopped } => block_on(start_stopped(place, stopped))?,
+        Way::Wait { .. } => {}
     }
     let mut step = output.step("components");
     block_on(async {
-        match way {
-            Way::Start => start(place).await?,
-            Way::Replace => replace(place).await?,
-            Way::Apply(_) | Way::Wait { .. } | Way::Nothing => {}
-        }
-        watch_until_ready(place, output, &mut step, watched).await
+        let generation = match way {
+            Way::Start => {
+                start(place).await?;
+                apply::put_in_force(place, output, loaded).await?
+            }
+            Way::Replace => {
+                replace(place).await?;
+                apply::put_in_force(place, output, loaded).await?
+            }
+            Way::Apply(_) => apply::put_in_force(place, output, loaded).await?,
+            Way::Wait { stopped } => start_stopped(place, &stopped).await?,
+            Way::Nothing => 0,
+        };
+        watch_until_ready(place, output, &mut step, generation).await
     })?;
     step.done("are all ready");
     Ok(WasUp::OnlyNow)
 }
 
-/// Looks at what runs. One that is ending is waited for.
+/// Looks at what runs.
 async fn way(place: &Place, output: &Output, loaded: &Loaded) -> Result<Way, Failure> {
     let client = place.client();
     let snapshot = match client.snapshot().await {
@@ -134,14 +139,9 @@ async fn way(place: &Place, output: &Output, loaded: &Loaded) -> Result<Way, Fai
             Way::Wait { stopped }
         });
     }
-    let path = place.layout.manifest();
     match client.plan(&loaded.text).await {
         Ok(plan) => Ok(Way::Apply(plan)),
-        Err(ClientError::Refused { status: ENDING, .. } | ClientError::NotRunning { .. }) => {
-            wait_for_the_end(&client).await?;
-            Ok(Way::Start)
-        }
-        Err(error) => Err(apply::refusal(&error, &path, &loaded.text, output)),
+        Err(error) => Err(apply::refusal(&error, loaded, output)),
     }
 }
 
@@ -154,27 +154,15 @@ fn is_of_another_build(place: &Place, snapshot: &Snapshot) -> bool {
         || changed.is_some_and(|at| at > Duration::from_millis(snapshot.started_at_ms))
 }
 
-/// Orders up what was ordered down.
-async fn start_stopped(place: &Place, stopped: &[String]) -> Result<(), Failure> {
+/// Orders up what was ordered down. Gives the generation from which on that is to be seen.
+async fn start_stopped(place: &Place, stopped: &[String]) -> Result<u64, Failure> {
     let client = place.client();
+    let mut generation = 0;
     for name in stopped {
-        match client.order(name, Verb::Start).await {
-            Ok(_) => {}
-            Err(ClientError::Refused { status: ENDING, .. } | ClientError::NotRunning { .. }) => {
-                wait_for_the_end(&client).await?;
-                return start(place).await;
-            }
-            Err(error) => return Err(failure(&error)),
-        }
+        let ordered = patiently(async || client.order(name, Verb::Start).await).await;
+        generation = ordered.map_err(|error| failure(&error))?.generation;
     }
-    Ok(())
-}
-
-async fn wait_for_the_end(client: &Client) -> Result<(), Failure> {
-    timeout(DOWN_MAX, wait_until_gone(client, |_| {})).await.map_err(|_| {
-        Failure::new("the running castellan is ending, and does not end")
-            .hint("`sanctum status` shows what is left")
-    })
+    Ok(generation)
 }
 
 fn is_ready(snapshot: &Snapshot) -> bool {

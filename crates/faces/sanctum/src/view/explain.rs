@@ -178,13 +178,6 @@ fn facts(state: &ComponentState) -> Vec<String> {
 /// What would help: castellan's word, unless that is to ask us, and the commands for its phase.
 fn help(root: &ComponentState, finding: Option<&Finding>) -> Vec<String> {
     let name = &root.name;
-    let mut lines = Vec::new();
-    if let Some(finding) = finding
-        && !finding.mend.is_empty()
-        && !finding.mend.contains("sanctum explain")
-    {
-        lines.push(finding.mend.clone());
-    }
     let more = match root.phase {
         PhaseName::Stopped if root.wanted => format!("`sanctum start {name}`"),
         PhaseName::Stopped => format!("`sanctum start {name}` starts it, and what it needs"),
@@ -204,10 +197,9 @@ fn help(root: &ComponentState, finding: Option<&Finding>) -> Vec<String> {
             format!("`sanctum logs {name}` shows what it wrote")
         }
     };
-    if !lines.iter().any(|line| line.contains(&more)) {
-        lines.push(more);
-    }
-    lines
+    let said = finding.map_or("", |finding| &finding.mend);
+    let is_news = !said.is_empty() && !said.contains("sanctum explain") && !more.contains(said);
+    if is_news { vec![said.to_owned(), more] } else { vec![more] }
 }
 
 #[cfg(test)]

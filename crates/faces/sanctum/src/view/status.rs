@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 
 use sanctum_model::ByteSize;
-use sanctum_wire::{ComponentState, PlaneName, Severity, Snapshot};
+use sanctum_wire::{ComponentState, PhaseName, PlaneName, Severity, Snapshot};
 
 use super::roots::{self, Root};
 use super::words::{age, names, printable};
@@ -253,6 +253,9 @@ fn what(state: &ComponentState) -> String {
         && let Some(root) = &state.root_cause
     {
         return format!("waits for {root}");
+    }
+    if !state.wanted && state.phase == PhaseName::Stopped && !state.last_author.is_empty() {
+        return format!("was stopped: {}", printable(&state.last_author));
     }
     if !state.note.is_empty() {
         return printable(&state.note).into_owned();

@@ -1,4 +1,4 @@
-use sanctum_wire::{Finding, MemoryLedger, PhaseName, PlaneName};
+use sanctum_wire::{Finding, MemoryLedger};
 
 use super::*;
 
