@@ -1,5 +1,6 @@
 //! The only code that touches the machine: programs, files, sockets. It decides nothing.
 pub mod file;
+pub mod log_writer;
 pub mod machine;
 pub mod port;
 pub mod probe;

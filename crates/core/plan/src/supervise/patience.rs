@@ -171,7 +171,7 @@ impl Patience {
     fn spread(&self, delay: Duration, crashes: u32) -> Duration {
         let drawn = hash(&(self.seed ^ crashes).to_le_bytes()) % JITTER_STEPS;
         let width = delay / JITTER_DIVISOR * 2;
-        (delay - delay / JITTER_DIVISOR).saturating_add(width / JITTER_STEPS * drawn)
+        delay.saturating_sub(delay / JITTER_DIVISOR).saturating_add(width / JITTER_STEPS * drawn)
     }
 }
 
