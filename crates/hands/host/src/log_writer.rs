@@ -181,7 +181,8 @@ impl LogWriter {
                 Err(_) => return self.lose(bytes),
             };
             let fits = bytes.len().min(usize::try_from(room).unwrap_or(usize::MAX));
-            let whole = bytes[..fits].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+            let whole =
+                bytes[..fits].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
             if whole == 0 {
                 if self.rotate().is_err() {
                     return self.lose(bytes);
