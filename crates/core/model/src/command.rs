@@ -44,7 +44,8 @@ impl Command {
     }
 }
 
-/// The command as one would type it; arguments with other than plain characters are quoted.
+/// The command as one would type it into bash or zsh; arguments with other than plain characters
+/// are quoted, and control characters spelled out.
 impl fmt::Display for Command {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}", quoted(&self.program))?;
@@ -59,7 +60,26 @@ fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@+%".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()
+    } else if word.contains(char::is_control) {
+        let spelled = word.chars().map(|c| match c {
+            '\'' | '\\' => format!("\\{c}"),
+            c if c.is_control() => format!("\\u{:04x}", u32::from(c)),
+            c => c.to_string(),
+        });
+        format!("$'{}'", spelled.collect::<String>())
     } else {
         format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_shown_as_one_would_type_it() {
+        let command =
+            Command::new("/bin/echo").arguments(["a-b", "", "it's", "a b", "\u{1b}[2J'\\"]);
+        assert_eq!(command.to_string(), r"/bin/echo a-b '' 'it'\''s' 'a b' $'\u001b[2J\'\\'");
     }
 }

@@ -44,7 +44,7 @@ pub enum Probe {
         /// What the first bytes must be.
         banner: String,
     },
-    /// `GET path` gives status 200 and a body that holds `body`.
+    /// `GET path` gives the wanted status and a body that holds `body`.
     Http {
         /// Where to connect.
         target: HttpTarget,
@@ -52,6 +52,8 @@ pub enum Probe {
         host: String,
         /// The path asked for.
         path: String,
+        /// The status it must have.
+        status: u16,
         /// What the body must hold; a part of it.
         body: String,
     },

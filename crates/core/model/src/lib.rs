@@ -2,6 +2,7 @@
 //!
 //! Nothing here touches the world. Text comes in, checked types go out.
 
+mod calendar;
 mod command;
 mod component;
 mod error_chain;
@@ -10,6 +11,7 @@ mod moment;
 mod name;
 mod quantity;
 
+pub use calendar::{CalendarError, Civil};
 pub use command::Command;
 pub use component::{
     Calendar, Component, Eviction, ExitCodes, HttpTarget, Keeper, Life, Memory, Plane, PortClaim,

@@ -4,21 +4,28 @@
 //! one can be guessed, what was meant. There is no other way to get a [`Manifest`].
 
 mod check;
+mod component;
+mod declared;
+mod graph;
 mod problem;
 mod read;
 mod reader;
+mod ready;
+mod schedule;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
+pub use declared::{Declared, Look, Program, ProgramUse, Watch};
 pub use problem::{ManifestError, Problem};
 
-use crate::{ByteSize, Command, ComponentName, Probe, ProviderName, SeatName};
+use crate::{ByteSize, ComponentName, ProviderName, SeatName};
 
 /// A checked manifest: names are well formed, every need exists, no cycle, no port is claimed
 /// twice, and every model route ends at a seat or provider that is declared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Manifest {
+    castellan: Castellan,
+    memory: MemoryPool,
     guest: Guest,
     openclaw: OpenClaw,
     proxyd: Proxyd,
@@ -26,6 +33,7 @@ pub struct Manifest {
     providers: BTreeMap<ProviderName, Provider>,
     routes: BTreeMap<String, Vec<Target>>,
     components: BTreeMap<ComponentName, Declared>,
+    programs: Vec<Program>,
 }
 
 /// `[guest]`: the virtual machine.
@@ -129,27 +137,38 @@ pub enum Target {
     Provider(ProviderName, String),
 }
 
-/// `[component.NAME]`: something of the user's own that castellan keeps up.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Declared {
-    /// The program with its arguments and environment.
-    pub command: Command,
-    /// What must be ready before it starts.
-    pub needs: Vec<ComponentName>,
-    /// The loopback port it claims; 0 for none.
-    pub port: u16,
-    /// How one sees that it works.
-    pub probe: Probe,
-    /// The time from start to readiness.
-    pub start_max: Duration,
-    /// The time from SIGTERM to SIGKILL.
-    pub stop_max: Duration,
-    /// Declared peak of its memory.
-    pub memory_peak: ByteSize,
+/// `[castellan]`: the supervisor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Castellan {
+    /// Whether something watches it.
+    pub deadman: Deadman,
+}
+
+/// Whether castellan keeps a dead-man's switch that watches it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deadman {
+    /// It does.
+    Kept,
+    /// It does not: nobody notices when castellan itself is stuck.
+    Absent,
+}
+
+/// `[memory]`: what of the machine's memory is not given to components. None where it is worked
+/// out from the machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MemoryPool {
+    /// What is left to everything else that runs.
+    pub reserved: Option<ByteSize>,
+    /// What is never given away at all.
+    pub safety: Option<ByteSize>,
 }
 
 /// The names that the system's own components have; no declared one may take them.
-pub const RESERVED_NAMES: [&str; 5] = ["sanctum-mlx", "proxyd", "guest", "umbilical", "openclaw"];
+pub const RESERVED_NAMES: [&str; 6] =
+    [DEADMAN, "sanctum-mlx", "proxyd", "guest", "umbilical", "openclaw"];
+
+/// The name of castellan's dead-man's switch.
+pub const DEADMAN: &str = "castellan-deadman";
 
 impl Manifest {
     /// Reads a manifest.
@@ -158,11 +177,38 @@ impl Manifest {
     ///
     /// [`ManifestError`] carries every problem, not the first one.
     pub fn parse(text: &str) -> Result<Self, ManifestError> {
-        let (manifest, problems) = read::read(text);
+        Self::parse_with(text, |_| Vec::new())
+    }
+
+    /// Reads a manifest, and lets `check` say what is wrong with the programs it names, which only
+    /// somebody who sees the machine can. It is asked of every program that can be read, so that
+    /// its problems come together with all the others.
+    ///
+    /// # Errors
+    ///
+    /// [`ManifestError`] carries every problem, those of `check` among them.
+    pub fn parse_with(
+        text: &str,
+        check: impl FnOnce(&[Program]) -> Vec<Problem>,
+    ) -> Result<Self, ManifestError> {
+        let (manifest, mut problems) = read::read(text);
+        if let Some(manifest) = &manifest {
+            problems.extend(check(&manifest.programs));
+        }
         match manifest {
             Some(manifest) if problems.is_empty() => Ok(manifest),
             _ => Err(ManifestError::new(problems)),
         }
+    }
+
+    /// The supervisor.
+    pub fn castellan(&self) -> &Castellan {
+        &self.castellan
+    }
+
+    /// What of the machine's memory is not given to components.
+    pub fn memory(&self) -> &MemoryPool {
+        &self.memory
     }
 
     /// The virtual machine.
@@ -198,6 +244,11 @@ impl Manifest {
     /// The user's own components, by name.
     pub fn components(&self) -> &BTreeMap<ComponentName, Declared> {
         &self.components
+    }
+
+    /// Every program that a declared component names, in the order of the components' names.
+    pub fn programs(&self) -> &[Program] {
+        &self.programs
     }
 
     /// The component that keeps a seat: `sanctum-mlx` for `general`, else `sanctum-mlx-NAME`.

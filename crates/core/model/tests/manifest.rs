@@ -169,8 +169,10 @@ program = "b"
 needs = ["a", "proxydd"]
 "#;
     let said = messages(circle);
-    assert!(said.contains(&"`a` needs `b`, which needs `a`".to_owned()), "{said:?}");
-    assert!(said.contains(&"`b` needs `proxydd`, which does not exist".to_owned()), "{said:?}");
+    assert_eq!(
+        said,
+        ["needs run in a circle: `a` → `b` → `a`", "`b` needs `proxydd`, which does not exist",]
+    );
 }
 
 #[test]
@@ -183,4 +185,113 @@ fn the_systems_own_names_are_taken() {
 fn too_little_memory_is_refused_with_both_numbers() {
     let said = messages("[guest]\nmemory = \"512MiB\"\n");
     assert_eq!(said, ["`guest.memory`: 512 MiB is too little: OpenClaw needs 2 GiB at least"]);
+}
+
+#[test]
+fn castellan_is_no_component_of_its_own() {
+    let said = messages("[component.castellan]\nprogram = \"x\"\n");
+    assert_eq!(said, ["`castellan` keeps components and is none"]);
+}
+
+#[test]
+fn a_size_that_no_machine_has_is_refused() {
+    let said = messages("[guest]\nmemory = \"16777215TiB\"\n");
+    assert_eq!(said, ["`guest.memory`: 16777215 TiB is more than 64 TiB"]);
+}
+
+#[test]
+fn a_name_of_a_model_is_no_option_and_no_riddle() {
+    for bad in ["-rf", "", "a b", "ü"] {
+        let text = format!(
+            "[openclaw]\nmodel = \"x\"\n[route]\nx = [\"general\"]\n\"{bad}\" = [\"general\"]\n"
+        );
+        let said = messages(&text);
+        assert!(said[0].contains("is not the name of a model"), "{said:?}");
+    }
+    let said = messages("[openclaw]\nmodel = \"--help\"\n");
+    assert!(said[0].contains("is not the name of a model"), "{said:?}");
+}
+
+#[test]
+fn a_model_of_a_seat_is_a_name_or_a_whole_path() {
+    let text = |model: &str| format!("[seat.general]\nmodel = \"{model}\"\n");
+    for good in ["smollm2-135m-instruct", "Qwen3_4B.Q4", "/models/a b.gguf"] {
+        Manifest::parse(&text(good)).unwrap();
+    }
+    for bad in ["", "..", "models/a.gguf", "~/a.gguf", "-x", "a b"] {
+        assert_eq!(
+            messages(&text(bad)),
+            ["`seat.general.model`: a name of the store, or a path that begins with `/`"],
+            "{bad}"
+        );
+    }
+}
+
+#[test]
+fn a_provider_that_is_proxyd_itself_is_refused() {
+    let text = |url: &str| {
+        format!(
+            "[provider.x]\nbase_url = \"{url}\"\nkey = \"x\"\n[route]\ncouncil-brain = [\"x/m\"]\n"
+        )
+    };
+    for bad in ["http://127.0.0.1:4040/v1", "https://localhost:4040/v1", "http://[::1]:4040"] {
+        let said = messages(&text(bad));
+        assert_eq!(said, ["this is proxyd itself, which would ask itself for ever"], "{bad}");
+    }
+    Manifest::parse(&text("http://127.0.0.1:4041/v1")).unwrap();
+    Manifest::parse(&text("http://[::1]/v1")).unwrap();
+    for bad in ["https://:443/v1", "https://x.example:0/v1", "https://x.example:99999/v1"] {
+        assert_eq!(messages(&text(bad)).len(), 1, "{bad}");
+    }
+}
+
+#[test]
+fn a_route_does_not_fall_back_on_itself() {
+    let said = messages("[route]\ncouncil-brain = [\"general\", \"general\"]\n");
+    assert_eq!(said, ["the route lists `general` twice"]);
+}
+
+#[test]
+fn two_ports_that_clash_are_shown_at_the_one_that_is_written() {
+    let text = "[guest]\nssh_port = 4040\n";
+    let found = problems(text);
+    assert_eq!(&text[found[0].span.clone()], "4040");
+    assert_eq!(
+        found[0].message,
+        "port 4040 is claimed twice: by guest.ssh_port and by proxyd.port"
+    );
+}
+
+#[test]
+fn what_would_move_the_cursor_is_spelled_out() {
+    for text in ["[guest]\ndriver = \"\\u001b[31mred\"\n", "[\"\\u001b[31m\"]\n", "a = \u{1b}\n"] {
+        for problem in problems(text) {
+            let shown = problem.message + &problem.help;
+            assert!(!shown.contains(char::is_control), "{shown:?}");
+        }
+    }
+}
+
+#[test]
+fn a_text_without_end_is_refused_before_it_is_read() {
+    let said = messages(&"#".repeat((1 << 20) + 1));
+    assert_eq!(said, ["a manifest has at most 1 MiB, and this one 1048577 B"]);
+}
+
+#[test]
+fn what_is_nested_without_end_is_refused() {
+    for text in [
+        format!("a = {}", "[".repeat(200_000)),
+        format!("a = {}", "{a=".repeat(200_000)),
+        format!("{} = 1", vec!["a"; 100_000].join(".")),
+    ] {
+        assert!(messages(&text)[0].contains("recur"));
+    }
+}
+
+#[test]
+fn no_more_problems_are_told_than_anybody_reads() {
+    let one = |index| format!("[component.c{index}]\nprogram = \"x\"\nneeds = [\"d{index}\"]\n");
+    let text: String = (0..2000).map(one).collect();
+    assert_eq!(problems(&text).len(), 256);
 }

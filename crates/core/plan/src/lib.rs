@@ -2,6 +2,7 @@
 #![cfg_attr(not(test), no_std)]
 extern crate alloc;
 
+pub mod capacity;
 pub mod guest;
 mod layout;
 pub mod stack;

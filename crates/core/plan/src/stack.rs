@@ -4,8 +4,10 @@
 mod component;
 mod render;
 
+use alloc::vec;
 use alloc::vec::Vec;
 
+use sanctum_model::manifest::Deadman;
 use sanctum_model::{Component, Manifest};
 
 use crate::Layout;
@@ -15,12 +17,17 @@ pub use render::{CALLER_SECRET, GATEWAY_SECRET, seat_secret};
 
 /// Every component of a manifest: the system's own, then the user's.
 pub fn components(manifest: &Manifest, layout: &Layout) -> Vec<Component> {
-    let mut components: Vec<Component> =
-        manifest.seats().iter().map(|(name, seat)| component::seat(name, seat, layout)).collect();
+    let mut components = match manifest.castellan().deadman {
+        Deadman::Kept => vec![component::deadman(layout)],
+        Deadman::Absent => Vec::new(),
+    };
+    let seats = manifest.seats().iter();
+    components.extend(seats.map(|(name, seat)| component::seat(name, seat, layout)));
     components.push(component::proxyd(manifest, layout));
     components.push(component::guest(manifest, layout));
     components.push(component::umbilical(manifest, layout));
     components.push(component::openclaw(manifest, layout));
-    components.extend(manifest.components().iter().map(|(name, it)| component::declared(name, it)));
+    let declared = manifest.components().iter();
+    components.extend(declared.map(|(name, it)| component::declared(name, it, layout)));
     components
 }

@@ -11,12 +11,13 @@ use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 use std::{fs, io};
 
-use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat};
+use rustix::fs::OFlags;
 use sanctum_host::file;
+use sanctum_daemon::Shutdown;
 use sanctum_host::log_writer::LogWriter;
+use sanctum_host::rotating::Archivist;
 use tokio::io::unix::AsyncFd;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -40,7 +41,8 @@ impl Output {
         pipe: PathBuf,
         log: &Path,
         log_bytes_max: u64,
-        tasks: &sanctum_daemon::Shutdown,
+        archivist: Archivist,
+        tasks: &Shutdown,
     ) -> io::Result<Self> {
         make(&pipe)?;
         // Open for writing too, so that the last writer's end is no end of the file.
@@ -49,7 +51,7 @@ impl Output {
         let reader = AsyncFd::new(OwnedFd::from(reader))?;
         let moved = Arc::new(AtomicU64::new(0));
         let stop = CancellationToken::new();
-        let writer = LogWriter::new(log, log_bytes_max);
+        let writer = LogWriter::new(log.to_owned(), log_bytes_max, archivist);
         tasks.spawn(keep(reader, writer, moved.clone(), stop.clone()));
         Ok(Self { pipe, moved, stop })
     }
@@ -79,8 +81,19 @@ fn make(pipe: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }
-    mknodat(CWD, pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)?;
-    Ok(())
+    fifo(pipe)
+}
+
+#[cfg(target_os = "linux")]
+fn fifo(pipe: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    Ok(mknodat(CWD, pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn fifo(pipe: &Path) -> io::Result<()> {
+    let made = std::process::Command::new("mkfifo").args(["-m", "600"]).arg(pipe).output()?;
+    if made.status.success() { Ok(()) } else { Err(io::Error::other("mkfifo cannot make it")) }
 }
 
 /// Reads until it is told to stop; then what is still there.
@@ -118,7 +131,7 @@ async fn keep(
         }
         left -= count;
     }
-    writer.close(started.elapsed());
+    writer.finish(started.elapsed());
 }
 
 fn piece(reader: &OwnedFd, writer: &mut LogWriter, started: Instant) -> io::Result<usize> {
@@ -141,6 +154,3 @@ pub(crate) fn scratch() -> io::Result<(File, OwnedFd)> {
     rustix::io::ioctl_fionbio(&reader, true)?;
     Ok((File::from(reader), writer))
 }
-
-/// How long a component's last words are waited for.
-pub(crate) const DRAIN: Duration = Duration::from_millis(200);

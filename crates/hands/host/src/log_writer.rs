@@ -1,326 +1,361 @@
-//! A component's log: whole lines, rotated by their one writer, and never more than its share.
+//! A component's words, from the pipe it writes to into its log.
 //!
-//! What comes is written as it came, line by line, with three exceptions that are each said in the
-//! log itself: a line that repeats the one before is counted instead of written; of a flood, what
-//! is past the rate is dropped and counted; a line without an end is cut.
+//! Pieces come in as they are read; whole lines go out, byte for byte, in as few writes as can be.
+//! Only what a flood, an endless line or a full disk makes necessary is left out, and that is said
+//! in the log itself. It has no timer: its owner asks for the [`deadline`](LogWriter::deadline) and
+//! calls [`flush`](LogWriter::flush) then.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+mod bucket;
+#[cfg(test)]
+mod tests;
+
+use std::mem;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::file;
+use sanctum_model::ByteSize;
 
-/// Files a log is parted into: the one that is written and those before it.
-const FILES: u64 = 4;
-/// The longest line; past it, it is cut in pieces.
-const LINE_BYTES_MAX: usize = 64 * 1024;
-/// What a component may write for long, in bytes a second …
-const RATE_BYTES: u64 = 1024 * 1024;
-/// … and at once.
-const BURST_BYTES: u64 = 8 * 1024 * 1024;
-/// A line that is not ended is written after this long.
-const PARTIAL_MAX: Duration = Duration::from_secs(1);
-/// Repeats and drops are said after this long, if nothing else comes.
-const TALLY_MAX: Duration = Duration::from_secs(10);
-/// Of a line longer than this no repeat is noticed.
-const COMPARED_BYTES_MAX: usize = 512;
+use crate::rotating::{Archivist, RotatingFile, Writers};
+use bucket::Bucket;
+pub use bucket::{BURST_BYTES, SUSTAINED_BYTES_PER_SECOND};
 
-/// Writes one component's log.
+/// What a line is cut to.
+pub const LINE_BYTES_MAX: usize = 64 << 10;
+/// A line that is not finished is written as it is after this.
+pub const PARTIAL_HELD_MAX: Duration = Duration::from_millis(100);
+/// More of an unfinished line than this is not held.
+pub const PARTIAL_BYTES_MAX: usize = 4 << 10;
+/// A longer line is not compared with the one before.
+pub const REPEAT_BYTES_MAX: usize = 512;
+/// A line that comes again and again is counted aloud this often.
+pub const REPEAT_SAID_EVERY: Duration = Duration::from_secs(10);
+/// Where nothing can be written, it is tried again this often.
+pub const UNWRITTEN_RETRY: Duration = Duration::from_secs(1);
+/// What is kept of a buffer between two pieces.
+const IDLE_BYTES_MAX: usize = 512;
+
+/// A number of lines, and what they come to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Amount {
+    /// Lines.
+    pub lines: u64,
+    /// Bytes, newlines included.
+    pub bytes: u64,
+}
+
+/// Writes what a component says into its log.
 #[derive(Debug)]
 pub struct LogWriter {
-    path: PathBuf,
-    file_bytes_max: u64,
-    file: Option<(File, u64)>,
+    file: RotatingFile,
+    bucket: Bucket,
+    /// The beginning of a line, while none of it is in the file.
     partial: Vec<u8>,
-    partial_since: Duration,
-    last: Vec<u8>,
+    /// Bytes of the present line so far.
+    line_bytes: u64,
+    line: Line,
+    partial_at: Duration,
+    /// The last line in the file, if it is short enough to be compared.
+    last: Option<Box<[u8]>>,
     repeats: u64,
-    dropped: (u64, u64),
-    tally_since: Duration,
-    tokens: u64,
-    refilled: Duration,
+    repeats_at: Duration,
+    seen: Amount,
+    dropped_unsaid: Amount,
+    dropped: Amount,
+    unwritten_unsaid: Amount,
+    unwritten: Amount,
+    trouble: Option<Trouble>,
+}
+
+/// What became of the present line's beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Line {
+    /// It is held, or nothing of the line came yet.
+    Held,
+    /// It is in the file: what follows goes there too, up to the cut.
+    Shown,
+    /// It was dropped, and so is the rest.
+    Dropped,
+}
+
+#[derive(Debug)]
+struct Trouble {
+    why: String,
+    retry_at: Duration,
 }
 
 impl LogWriter {
-    /// A writer for `path`, which with its older files takes `bytes_max` at most. Nothing is
-    /// opened until something is written.
-    pub fn new(path: impl Into<PathBuf>, bytes_max: u64) -> Self {
+    /// A log that takes `bytes_max` of the disk at most, its older ones included. Touches nothing.
+    pub fn new(path: PathBuf, bytes_max: u64, archivist: Archivist) -> Self {
         Self {
-            path: path.into(),
-            file_bytes_max: (bytes_max / FILES).max(LINE_BYTES_MAX as u64),
-            file: None,
+            file: RotatingFile::new(path, bytes_max, Writers::One, archivist),
+            bucket: Bucket::default(),
             partial: Vec::new(),
-            partial_since: Duration::ZERO,
-            last: Vec::new(),
+            line_bytes: 0,
+            line: Line::Held,
+            partial_at: Duration::ZERO,
+            last: None,
             repeats: 0,
-            dropped: (0, 0),
-            tally_since: Duration::ZERO,
-            tokens: BURST_BYTES,
-            refilled: Duration::ZERO,
+            repeats_at: Duration::ZERO,
+            seen: Amount::default(),
+            dropped_unsaid: Amount::default(),
+            dropped: Amount::default(),
+            unwritten_unsaid: Amount::default(),
+            unwritten: Amount::default(),
+            trouble: None,
         }
     }
 
-    /// Takes what came at `now`.
+    /// Where the log is.
+    pub fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    /// All that came: whole lines, and bytes. It only grows.
+    pub fn seen(&self) -> Amount {
+        self.seen
+    }
+
+    /// All that was left out because it was too much at once.
+    pub fn dropped(&self) -> Amount {
+        self.dropped
+    }
+
+    /// All that was left out because it could not be written.
+    pub fn unwritten(&self) -> Amount {
+        self.unwritten
+    }
+
+    /// Why nothing can be written now.
+    pub fn trouble(&self) -> Option<&str> {
+        self.trouble.as_ref().map(|trouble| trouble.why.as_str())
+    }
+
+    /// Takes the next piece, as it was read.
     pub fn write(&mut self, bytes: &[u8], now: Duration) {
-        let mut out = Vec::with_capacity(bytes.len() + 256);
-        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
-            if self.partial.is_empty() {
-                self.partial_since = now;
-                if piece.ends_with(b"\n") {
-                    self.line(piece, now, &mut out);
-                    continue;
-                }
-            }
-            self.partial.extend_from_slice(piece);
-            if self.partial.ends_with(b"\n") || self.partial.len() >= LINE_BYTES_MAX {
-                self.end_partial(now, &mut out);
-            }
+        self.bucket.refill(now);
+        self.seen.bytes += bytes.len() as u64;
+        let mut out = Vec::new();
+        let mut rest = bytes;
+        while let Some(at) = rest.iter().position(|byte| *byte == b'\n') {
+            let (line, after) = rest.split_at(at + 1);
+            self.seen.lines += 1;
+            self.end_line(line, &mut out, now);
+            rest = after;
         }
-        self.append(&out);
+        if !rest.is_empty() {
+            self.begin_line(rest, &mut out, now);
+        }
+        self.put(&out, now);
     }
 
-    /// When [`LogWriter::flush`] is next of use.
+    /// When `flush` is to be called next, on the same clock.
     pub fn deadline(&self) -> Option<Duration> {
-        let partial = (!self.partial.is_empty()).then(|| self.partial_since + PARTIAL_MAX);
-        let tally = self.has_tally().then(|| self.tally_since + TALLY_MAX);
-        partial.into_iter().chain(tally).min()
+        let partial = (!self.partial.is_empty()).then_some(self.partial_at + PARTIAL_HELD_MAX);
+        let repeats = (self.repeats > 0).then_some(self.repeats_at + REPEAT_SAID_EVERY);
+        let dropped = (self.dropped_unsaid.lines > 0).then(|| self.bucket.open_again_at());
+        let unwritten = self.trouble.as_ref().map(|trouble| trouble.retry_at);
+        [partial, repeats, dropped, unwritten].into_iter().flatten().min()
     }
 
     /// Writes what has waited long enough.
     pub fn flush(&mut self, now: Duration) {
+        self.bucket.refill(now);
         let mut out = Vec::new();
-        if !self.partial.is_empty() && self.partial_since + PARTIAL_MAX <= now {
-            self.end_partial(now, &mut out);
+        if self.bucket.is_open() {
+            self.say_dropped(&mut out);
         }
-        if self.has_tally() && self.tally_since + TALLY_MAX <= now {
-            self.tell(&mut out);
+        if self.repeats > 0 && now >= self.repeats_at + REPEAT_SAID_EVERY {
+            self.say_repeats(&mut out);
         }
-        self.append(&out);
+        if !self.partial.is_empty() && now >= self.partial_at + PARTIAL_HELD_MAX {
+            self.show_partial(&mut out);
+        }
+        if !out.is_empty() || self.trouble.as_ref().is_some_and(|trouble| now >= trouble.retry_at) {
+            self.put(&out, now);
+        }
     }
 
-    /// Writes all that has waited, and closes the file.
-    pub fn close(&mut self, now: Duration) {
+    /// Writes all that is held, and ends a line that will not be finished: the component has ended.
+    pub fn finish(&mut self, now: Duration) {
         let mut out = Vec::new();
-        if !self.partial.is_empty() {
-            self.end_partial(now, &mut out);
+        self.bucket.refill(now);
+        if self.line_bytes > 0 {
+            self.end_line(b"\n", &mut out, now);
         }
-        self.tell(&mut out);
-        self.append(&out);
-        self.file = None;
+        self.say_repeats(&mut out);
+        self.say_dropped(&mut out);
+        self.last = None;
+        self.put(&out, now);
     }
 
-    fn has_tally(&self) -> bool {
-        self.repeats > 0 || self.dropped.0 > 0
+    /// Gives back the descriptor. The next line opens the log again.
+    pub fn close(&mut self) {
+        self.file.close();
     }
 
-    fn end_partial(&mut self, now: Duration, out: &mut Vec<u8>) {
-        let mut line = std::mem::take(&mut self.partial);
-        if !line.ends_with(b"\n") {
-            line.push(b'\n');
+    /// A line comes to its end; `rest` is what came of it just now, its newline included.
+    fn end_line(&mut self, rest: &[u8], out: &mut Vec<u8>, now: Duration) {
+        let bytes = self.line_bytes + rest.len() as u64;
+        let held = mem::take(&mut self.partial);
+        let whole = if held.is_empty() { rest } else { &[held.as_slice(), rest].concat() };
+        match self.line {
+            Line::Held => self.whole_line(whole, out, now),
+            Line::Shown => {
+                let shown = usize::try_from(self.line_bytes).unwrap_or(usize::MAX);
+                push_cut(out, rest, LINE_BYTES_MAX.saturating_sub(shown), bytes);
+            }
+            Line::Dropped => self.drop_line(bytes),
         }
-        self.line(&line, now, out);
+        (self.line_bytes, self.line) = (0, Line::Held);
     }
 
-    fn line(&mut self, line: &[u8], now: Duration, out: &mut Vec<u8>) {
-        if line.len() <= COMPARED_BYTES_MAX && line == self.last {
-            self.tally(now);
+    /// A line that is whole and of which nothing is in the file.
+    fn whole_line(&mut self, line: &[u8], out: &mut Vec<u8>, now: Duration) {
+        if self.last.as_deref() == Some(line) {
+            if self.repeats == 0 {
+                self.repeats_at = now;
+            }
             self.repeats += 1;
             return;
         }
-        let refill = (now.saturating_sub(self.refilled)).as_millis();
-        let refill = u64::try_from(refill).unwrap_or(u64::MAX).saturating_mul(RATE_BYTES) / 1000;
-        if refill > 0 {
-            self.tokens = self.tokens.saturating_add(refill).min(BURST_BYTES);
-            self.refilled = now;
-        }
-        let length = line.len() as u64;
-        if self.tokens < length {
-            self.tally(now);
-            self.dropped = (self.dropped.0 + 1, self.dropped.1 + length);
+        if !self.bucket.take(line.len().min(LINE_BYTES_MAX)) {
+            self.drop_line(line.len() as u64);
             return;
         }
-        self.tokens -= length;
-        self.tell(out);
-        self.last.clear();
-        if line.len() <= COMPARED_BYTES_MAX {
-            self.last.extend_from_slice(line);
-        }
-        out.extend_from_slice(line);
+        self.say_repeats(out);
+        self.say_dropped(out);
+        push_cut(out, line, LINE_BYTES_MAX, line.len() as u64);
+        self.last = (line.len() <= REPEAT_BYTES_MAX).then(|| line.into());
     }
 
-    fn tally(&mut self, now: Duration) {
-        if !self.has_tally() {
-            self.tally_since = now;
-        }
-    }
-
-    /// Says what was not written.
-    fn tell(&mut self, out: &mut Vec<u8>) {
-        if self.repeats > 0 {
-            let text = format!("castellan: the line before came {} times more\n", self.repeats);
-            out.extend_from_slice(text.as_bytes());
-            self.repeats = 0;
-        }
-        let (lines, bytes) = std::mem::take(&mut self.dropped);
-        if lines > 0 {
-            let text = format!(
-                "castellan: {lines} lines ({bytes} bytes) were dropped: more than {RATE_BYTES} bytes a second\n"
-            );
-            out.extend_from_slice(text.as_bytes());
-        }
-    }
-
-    /// A log that cannot be written is no reason for its component to stop: what is lost is
-    /// counted, and said once there is room.
-    fn append(&mut self, mut bytes: &[u8]) {
-        while !bytes.is_empty() {
-            let room = match self.opened() {
-                Ok(room) => room,
-                Err(_) => return self.lose(bytes),
-            };
-            let fits = bytes.len().min(usize::try_from(room).unwrap_or(usize::MAX));
-            let whole =
-                bytes[..fits].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-            if whole == 0 {
-                if self.rotate().is_err() {
-                    return self.lose(bytes);
+    /// A piece of a line that does not end here.
+    fn begin_line(&mut self, piece: &[u8], out: &mut Vec<u8>, now: Duration) {
+        match self.line {
+            Line::Held => {
+                if self.partial.is_empty() {
+                    self.partial_at = now;
                 }
-                continue;
+                self.partial.extend_from_slice(piece);
+                self.line_bytes += piece.len() as u64;
+                if self.partial.len() > PARTIAL_BYTES_MAX {
+                    self.show_partial(out);
+                } else if self.partial.capacity() > IDLE_BYTES_MAX {
+                    self.partial.shrink_to_fit();
+                }
             }
-            let Some((file, size)) = &mut self.file else { return };
-            if file.write_all(&bytes[..whole]).is_err() {
-                self.file = None;
-                return self.lose(bytes);
+            Line::Shown => {
+                let shown = usize::try_from(self.line_bytes).unwrap_or(usize::MAX);
+                let room = LINE_BYTES_MAX.saturating_sub(shown);
+                out.extend_from_slice(&piece[..piece.len().min(room)]);
+                self.line_bytes += piece.len() as u64;
             }
-            *size += whole as u64;
-            bytes = &bytes[whole..];
+            Line::Dropped => self.line_bytes += piece.len() as u64,
         }
     }
 
-    fn lose(&mut self, bytes: &[u8]) {
-        let lines = bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
-        self.dropped = (self.dropped.0 + lines, self.dropped.1 + bytes.len() as u64);
-    }
-
-    /// Opens the file if it is not, and says how many bytes it has room for.
-    fn opened(&mut self) -> io::Result<u64> {
-        if self.file.is_none() {
-            file::make_private_directory(self.path.parent().unwrap_or(Path::new("/")))?;
-            let open = OpenOptions::new().append(true).create(true).mode(0o600).open(&self.path)?;
-            let size = open.metadata()?.len();
-            self.file = Some((open, size));
+    /// Writes the beginning of a line, or drops the line.
+    fn show_partial(&mut self, out: &mut Vec<u8>) {
+        let partial = mem::take(&mut self.partial);
+        if self.bucket.take(partial.len().min(LINE_BYTES_MAX)) {
+            self.say_repeats(out);
+            self.say_dropped(out);
+            out.extend_from_slice(&partial[..partial.len().min(LINE_BYTES_MAX)]);
+            (self.line, self.last) = (Line::Shown, None);
+        } else {
+            self.line = Line::Dropped;
         }
-        let size = self.file.as_ref().map_or(0, |(_, size)| *size);
-        Ok(self.file_bytes_max.saturating_sub(size))
     }
 
-    /// The file becomes the first of the older ones, the last of those is forgotten.
-    fn rotate(&mut self) -> io::Result<()> {
-        self.file = None;
-        for number in (1..FILES).rev() {
-            let from = if number == 1 { self.path.clone() } else { older(&self.path, number - 1) };
-            match fs::rename(from, older(&self.path, number)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                Ok(()) | Err(_) => {}
+    fn drop_line(&mut self, bytes: u64) {
+        for dropped in [&mut self.dropped_unsaid, &mut self.dropped] {
+            dropped.lines += 1;
+            dropped.bytes += bytes;
+        }
+    }
+
+    fn say_repeats(&mut self, out: &mut Vec<u8>) {
+        match (mem::take(&mut self.repeats), &self.last) {
+            (0, _) | (_, None) => {}
+            (1, Some(last)) => out.extend_from_slice(last),
+            (count, Some(_)) => out.extend_from_slice(
+                format!("castellan: the line above came {count} more times\n").as_bytes(),
+            ),
+        }
+    }
+
+    fn say_dropped(&mut self, out: &mut Vec<u8>) {
+        let Amount { lines, bytes } = mem::take(&mut self.dropped_unsaid);
+        if lines > 0 {
+            let size = ByteSize::from_bytes(bytes);
+            let rate = ByteSize::from_bytes(SUSTAINED_BYTES_PER_SECOND);
+            let said = format!(
+                "castellan: dropped {lines} lines ({size}) of a flood: more than {rate}/s\n"
+            );
+            out.extend_from_slice(said.as_bytes());
+            self.last = None;
+        }
+    }
+
+    /// Appends; what cannot be written is counted and forgotten.
+    fn put(&mut self, out: &[u8], now: Duration) {
+        if self.trouble.as_ref().is_some_and(|trouble| now < trouble.retry_at) {
+            return self.count_unwritten(out);
+        }
+        let said;
+        let (notice, out) = if self.trouble.is_some() || self.unwritten_unsaid.lines > 0 {
+            let notice = self.unwritten_notice();
+            let length = notice.len();
+            said = [notice.as_slice(), out].concat();
+            (length, said.as_slice())
+        } else {
+            (0, out)
+        };
+        if out.is_empty() {
+            return;
+        }
+        match self.file.append(out) {
+            Ok(()) => (self.trouble, self.unwritten_unsaid) = (None, Amount::default()),
+            Err(error) => {
+                if notice > 0 && error.kept >= notice {
+                    self.unwritten_unsaid = Amount::default();
+                }
+                let retry_at = now + UNWRITTEN_RETRY;
+                self.trouble = Some(Trouble { why: error.source.to_string(), retry_at });
+                self.last = None;
+                self.repeats = 0;
+                self.count_unwritten(&out[error.kept.max(notice)..]);
             }
         }
-        Ok(())
+    }
+
+    fn unwritten_notice(&self) -> Vec<u8> {
+        let Amount { lines, bytes } = self.unwritten_unsaid;
+        let size = ByteSize::from_bytes(bytes);
+        let why = self.trouble().unwrap_or_default();
+        format!("castellan: lost {lines} lines ({size}) that could not be written: {why}\n")
+            .into_bytes()
+    }
+
+    fn count_unwritten(&mut self, out: &[u8]) {
+        let lines = out.split(|byte| *byte == b'\n').count() as u64 - 1;
+        for unwritten in [&mut self.unwritten_unsaid, &mut self.unwritten] {
+            unwritten.lines += lines;
+            unwritten.bytes += out.len() as u64;
+        }
     }
 }
 
-fn older(path: &Path, number: u64) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".{number}"));
-    PathBuf::from(name)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn log(bytes_max: u64) -> (tempfile::TempDir, LogWriter) {
-        let home = tempfile::tempdir().unwrap();
-        let writer = LogWriter::new(home.path().join("logs/x.log"), bytes_max);
-        (home, writer)
+/// Appends what fits into `room` of the rest of a line, and says it if that is not all. `bytes` are
+/// those of the whole line.
+fn push_cut(out: &mut Vec<u8>, rest: &[u8], room: usize, bytes: u64) {
+    let text = rest.strip_suffix(b"\n").unwrap_or(rest);
+    // A line of just the length that is shown, and its newline, is not cut.
+    if bytes <= LINE_BYTES_MAX as u64 + 1 {
+        out.extend_from_slice(rest);
+        return;
     }
-
-    fn text(home: &tempfile::TempDir) -> String {
-        fs::read_to_string(home.path().join("logs/x.log")).unwrap_or_default()
-    }
-
-    const fn at(seconds: u64) -> Duration {
-        Duration::from_secs(seconds)
-    }
-
-    #[test]
-    fn lines_are_written_as_they_came_however_they_were_cut() {
-        let (home, mut writer) = log(1 << 20);
-        for piece in ["on", "e\ntwo", "\nthr"] {
-            writer.write(piece.as_bytes(), at(0));
-        }
-        assert_eq!(text(&home), "one\ntwo\n");
-        assert_eq!(writer.deadline(), Some(at(1)));
-        writer.flush(at(1));
-        assert_eq!(text(&home), "one\ntwo\nthr\n");
-        assert_eq!(writer.deadline(), None);
-    }
-
-    #[test]
-    fn a_line_that_repeats_is_counted() {
-        let (home, mut writer) = log(1 << 20);
-        for _ in 0..306_537 {
-            writer.write(b"cannot bind\n", at(0));
-        }
-        writer.write(b"other\n", at(1));
-        assert_eq!(
-            text(&home),
-            "cannot bind\ncastellan: the line before came 306536 times more\nother\n"
-        );
-    }
-
-    #[test]
-    fn repeats_are_said_also_when_nothing_else_comes() {
-        let (home, mut writer) = log(1 << 20);
-        writer.write(b"x\nx\n", at(3));
-        assert_eq!(writer.deadline(), Some(at(13)));
-        writer.flush(at(13));
-        assert_eq!(text(&home), "x\ncastellan: the line before came 1 times more\n");
-    }
-
-    #[test]
-    fn a_flood_is_dropped_counted_and_bounded() {
-        let (home, mut writer) = log(4 << 20);
-        let line = |number: u32| format!("{number:0>1023}\n");
-        for number in 0..100_000 {
-            writer.write(line(number).as_bytes(), at(0));
-        }
-        writer.write(b"after\n", at(60));
-        let files = fs::read_dir(home.path().join("logs")).unwrap().flatten();
-        let bytes: u64 = files.map(|file| file.metadata().unwrap().len()).sum();
-        assert!(bytes <= 4 << 20, "{bytes}");
-        let said = "castellan: 91808 lines (94011392 bytes) were dropped";
-        assert!(text(&home).contains(said), "{}", &text(&home)[..200]);
-        assert!(text(&home).ends_with("after\n"));
-    }
-
-    #[test]
-    fn no_line_is_lost_when_the_file_is_rotated() {
-        let (home, mut writer) = log(4 * LINE_BYTES_MAX as u64);
-        let lines: Vec<String> = (0..3000).map(|number| format!("line {number:0>60}\n")).collect();
-        for chunk in lines.concat().as_bytes().chunks(777) {
-            writer.write(chunk, at(0));
-        }
-        let read = |name: &str| fs::read_to_string(home.path().join(name)).unwrap_or_default();
-        let all = ["logs/x.log.3", "logs/x.log.2", "logs/x.log.1", "logs/x.log"].map(read).concat();
-        assert_eq!(all, lines.concat());
-    }
-
-    #[test]
-    fn a_line_without_an_end_is_cut() {
-        let (home, mut writer) = log(1 << 20);
-        writer.write(&vec![b'x'; LINE_BYTES_MAX + 5], at(0));
-        assert_eq!(text(&home).len(), LINE_BYTES_MAX + 6 - 5 + 5);
-    }
+    out.extend_from_slice(&text[..text.len().min(room)]);
+    let cut = bytes - 1 - LINE_BYTES_MAX as u64;
+    let size = ByteSize::from_bytes(cut);
+    out.extend_from_slice(format!(" … castellan: cut {size} of this line\n").as_bytes());
 }

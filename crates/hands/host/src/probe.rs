@@ -70,14 +70,13 @@ pub enum LookError {
 /// Why it does not show health.
 pub fn look(probe: &Probe, timeout: Duration) -> Result<(), LookError> {
     match probe {
-        Probe::Alive => Ok(()),
+        Probe::Alive | Probe::Notify { .. } => Ok(()),
         Probe::Tcp { address, banner } => look_tcp(*address, banner, timeout),
-        Probe::Http { target, host, path, body } => {
+        Probe::Http { target, host, path, status, body } => {
             let answer = http_get(target, host, path, timeout)?;
-            judge_http(&answer, target, body)
+            judge_http(&answer, target, *status, body)
         }
         Probe::Exec(command) => look_exec(command, timeout),
-        Probe::Notify { .. } => Ok(()),
     }
 }
 
@@ -190,15 +189,20 @@ pub fn is_complete(answer: &[u8]) -> bool {
 /// # Errors
 ///
 /// [`LookError::Other`].
-pub fn judge_http(answer: &[u8], target: &HttpTarget, body: &str) -> Result<(), LookError> {
+pub fn judge_http(
+    answer: &[u8],
+    target: &HttpTarget,
+    status: u16,
+    body: &str,
+) -> Result<(), LookError> {
     let text = String::from_utf8_lossy(answer);
     let (head, found) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
-    let status = head.lines().next().unwrap_or_default();
+    let first_line = head.lines().next().unwrap_or_default();
     let other = |found: &str, wanted: String| {
         Err(LookError::Other { place: place(target), found: shown(found.as_bytes()), wanted })
     };
-    if status.split(' ').nth(1) != Some("200") {
-        return other(status, "status 200".to_owned());
+    if first_line.split(' ').nth(1).and_then(|word| word.parse().ok()) != Some(status) {
+        return other(first_line, format!("status {status}"));
     }
     if !found.contains(body) {
         return other(found, format!("a body with `{body}`"));
@@ -290,7 +294,7 @@ mod tests {
 
     fn http(address: SocketAddr, body: &str) -> Probe {
         let (host, path, body) = (address.to_string(), "/health".to_owned(), body.to_owned());
-        Probe::Http { target: HttpTarget::Tcp(address), host, path, body }
+        Probe::Http { target: HttpTarget::Tcp(address), host, path, status: 200, body }
     }
 
     const LIVE: &str =
@@ -315,6 +319,15 @@ mod tests {
             look(&http(server(answer, false), "live"), SHORT),
             Err(LookError::Other { .. })
         ));
+    }
+
+    #[test]
+    fn another_status_than_200_can_be_the_wanted_one() {
+        let mut probe = http(server("HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n", false), "");
+        if let Probe::Http { status, .. } = &mut probe {
+            *status = 401;
+        }
+        look(&probe, SHORT).unwrap();
     }
 
     #[test]

@@ -5,9 +5,16 @@
 
 #![cfg(target_os = "linux")]
 
+mod acceptance_deaths;
+mod acceptance_ends;
+mod acceptance_ports;
+mod acceptance_roots;
+mod acceptance_starts;
+mod acceptance_trees;
 mod adoption;
 mod control;
 mod crashes;
 mod health;
 mod order;
 mod story;
+mod trouble;

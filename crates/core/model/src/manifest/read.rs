@@ -1,8 +1,6 @@
 //! From text to a manifest: which keys there are and what they mean.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::time::Duration;
 
 use toml::de::DeTable;
 
@@ -10,13 +8,13 @@ use super::check::{self, Claim, Places};
 use super::problem::Problem;
 use super::reader::{Placed, Problems, Reader};
 use super::{
-    AcceleratorChoice, Declared, Driver, Guest, Manifest, OpenClaw, Provider, Proxyd, Seat,
-    ToolProfile,
+    AcceleratorChoice, Castellan, DEADMAN, Deadman, Driver, Guest, Manifest, MemoryPool, OpenClaw,
+    Provider, Proxyd, RESERVED_NAMES, Seat, ToolProfile, component, graph,
 };
-use crate::{
-    ByteSize, Command, ComponentName, HttpTarget, Probe, ProviderName, SeatName, parse_duration,
-};
+use crate::{ByteSize, ComponentName, ProviderName, SeatName};
 
+/// The longest text of a manifest.
+const TEXT_BYTES_MAX: usize = 1 << 20;
 /// What the guest is given unless told otherwise.
 const GUEST_MEMORY_DEFAULT: ByteSize = ByteSize::gibibytes(3);
 /// Below this OpenClaw does not fit beside its system.
@@ -25,12 +23,15 @@ const GUEST_MEMORY_MIN: ByteSize = ByteSize::gibibytes(2);
 const MODEL_DEFAULT: &str = "smollm2-135m-instruct";
 /// What keeps that model from saying the same for ever, in thousandths.
 const FREQUENCY_PENALTY_OF_DEFAULT: u32 = 800;
-/// The longest time a component may be given to start or stop.
-const WAIT_MAX: Duration = Duration::from_hours(1);
 
 /// Reads what can be read, and lists everything that is wrong.
 pub(super) fn read(text: &str) -> (Option<Manifest>, Vec<Problem>) {
     let problems = Problems::default();
+    if text.len() > TEXT_BYTES_MAX {
+        let most = ByteSize::from_bytes(TEXT_BYTES_MAX as u64);
+        problems.add(0..0, format!("a manifest has at most {most}, and this one {} B", text.len()));
+        return (None, problems.take());
+    }
     let (table, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
         problems.add(error.span().unwrap_or(0..0), error.message());
@@ -40,11 +41,13 @@ pub(super) fn read(text: &str) -> (Option<Manifest>, Vec<Problem>) {
     }
     let mut root = Reader::root(&table, problems.clone());
     let mut places = Places::default();
+    let castellan = castellan(root.table("castellan"));
+    let memory = memory(root.table("memory"));
     let guest = guest(root.table("guest"), &mut places);
     let (openclaw, model) = openclaw(root.table("openclaw"), &mut places);
     let proxyd = proxyd(root.table("proxyd"), &mut places);
     let mut seats = seats(&mut root, &mut places);
-    let (providers, provider_names) = providers(&mut root);
+    let (providers, provider_names) = providers(&mut root, &mut places);
     let route = root.table("route");
     if seats.is_empty() && providers.is_empty() {
         let frequency_penalty_milli = FREQUENCY_PENALTY_OF_DEFAULT;
@@ -55,14 +58,54 @@ pub(super) fn read(text: &str) -> (Option<Manifest>, Vec<Problem>) {
         places.claims.push(Claim::new(1337, "seat.general", 0..0));
     }
     let routes = check::routes(route, &seats, &providers, &openclaw.model);
-    let components = components(&mut root, &mut places);
+    let components = component::components(&mut root, &mut places);
     root.finish();
     check::names(&seats, &provider_names, &problems);
     check::model(&model, &routes, &problems);
     check::ports(&places, &problems);
-    check::needs(&components, &seats, &places, &problems);
-    let manifest = Manifest { guest, openclaw, proxyd, seats, providers, routes, components };
+    check::addresses(&places, &proxyd, &problems);
+    check::capabilities(&places, &routes, &problems);
+    graph::needs(&components, &ours(castellan, &seats), &places, &problems);
+    let programs = places.programs;
+    let manifest = Manifest {
+        castellan,
+        memory,
+        guest,
+        openclaw,
+        proxyd,
+        seats,
+        providers,
+        routes,
+        components,
+        programs,
+    };
     (Some(manifest), problems.take())
+}
+
+/// The names of the system's own components.
+fn ours(castellan: Castellan, seats: &BTreeMap<SeatName, Seat>) -> Vec<ComponentName> {
+    let seats = seats.keys().map(Manifest::seat_component);
+    let others = RESERVED_NAMES.into_iter().filter(|name| match castellan.deadman {
+        Deadman::Kept => *name != "sanctum-mlx",
+        Deadman::Absent => *name != "sanctum-mlx" && *name != DEADMAN,
+    });
+    seats.chain(others.map(check::name)).collect()
+}
+
+fn castellan(mut reader: Reader<'_, '_>) -> Castellan {
+    let deadman = if reader.flag("deadman", true) { Deadman::Kept } else { Deadman::Absent };
+    reader.finish();
+    Castellan { deadman }
+}
+
+fn memory(mut reader: Reader<'_, '_>) -> MemoryPool {
+    let some = |text: &str| check::size(text).map(Some);
+    let memory = MemoryPool {
+        reserved: reader.parsed("reserved", None, some),
+        safety: reader.parsed("safety", None, some),
+    };
+    reader.finish();
+    memory
 }
 
 fn guest(mut reader: Reader<'_, '_>, places: &mut Places) -> Guest {
@@ -86,7 +129,7 @@ fn guest(mut reader: Reader<'_, '_>, places: &mut Places) -> Guest {
 }
 
 fn guest_memory(text: &str) -> Result<ByteSize, String> {
-    let memory = ByteSize::parse(text).map_err(|error| error.to_string())?;
+    let memory = check::size(text)?;
     if memory < GUEST_MEMORY_MIN {
         return Err(format!("{memory} is too little: OpenClaw needs {GUEST_MEMORY_MIN} at least"));
     }
@@ -134,17 +177,18 @@ fn seats(root: &mut Reader<'_, '_>, places: &mut Places) -> BTreeMap<SeatName, S
         let default = seat_default();
         let port = if name.value == "general" { 1337 } else { 0 };
         let port = reader.port("port", port);
-        let model = reader.text("model");
+        let written = reader.has("model");
+        let model = reader.parsed("model", String::new(), check::seat_model);
         if port.value == 0 {
             reader
                 .missing("port", "a seat other than `general` has no port of its own: choose one");
         }
-        if model.is_none() {
+        if !written {
             reader
                 .missing("model", "name a model of the store, as `sanctum model list` shows them");
         }
         let seat = Seat {
-            model: model.map(|model| model.value).unwrap_or_default(),
+            model,
             port: port.value,
             context: reader.number("context", default.context, 512, 1 << 20).value,
             threads: reader.number("threads", 0, 0, 512).value,
@@ -167,18 +211,19 @@ fn seats(root: &mut Reader<'_, '_>, places: &mut Places) -> BTreeMap<SeatName, S
 
 type Providers = BTreeMap<ProviderName, Provider>;
 
-fn providers(root: &mut Reader<'_, '_>) -> (Providers, Vec<Placed<String>>) {
+fn providers(root: &mut Reader<'_, '_>, places: &mut Places) -> (Providers, Vec<Placed<String>>) {
     let (mut providers, mut names) = (Providers::new(), Vec::new());
     for (name, mut reader) in root.tables("provider") {
         let base_url = reader.parsed("base_url", String::new(), check::base_url);
+        places.addresses.push(Placed { value: base_url.clone(), span: reader.span_of("base_url") });
         let key = reader.parsed("key", String::new(), check::secret_name);
-        if base_url.is_empty() {
+        if !reader.has("base_url") {
             reader.missing(
                 "base_url",
                 "the address up to and with /v1, as \"https://openrouter.ai/api/v1\"",
             );
         }
-        if key.is_empty() {
+        if !reader.has("key") {
             reader.missing(
                 "key",
                 "the name of a file in the secrets directory, never the key itself",
@@ -191,94 +236,4 @@ fn providers(root: &mut Reader<'_, '_>) -> (Providers, Vec<Placed<String>>) {
         reader.finish();
     }
     (providers, names)
-}
-
-fn components(root: &mut Reader<'_, '_>, places: &mut Places) -> BTreeMap<ComponentName, Declared> {
-    let mut components = BTreeMap::new();
-    for (name, mut reader) in root.tables("component") {
-        let port = reader.port("port", 0);
-        if port.value != 0 {
-            places.claims.push(Claim::new(
-                port.value,
-                format!("component.{}.port", name.value),
-                port.span,
-            ));
-        }
-        let declared = declared(&mut reader, port.value, &name, places);
-        if let (Some(parsed), Some(declared)) = (check::component_name(&reader, &name), declared) {
-            components.insert(parsed, declared);
-        }
-        reader.finish();
-    }
-    components
-}
-
-fn declared(
-    reader: &mut Reader<'_, '_>,
-    port: u16,
-    name: &Placed<String>,
-    places: &mut Places,
-) -> Option<Declared> {
-    let program = reader.text("program");
-    let mut command = Command::new(program.as_ref().map_or("", |program| &program.value))
-        .arguments(reader.texts("arguments").into_iter().map(|argument| argument.value));
-    for (variable, value) in reader.table("environment").pairs() {
-        command = command.variable(variable.value, value.value);
-    }
-    let mut needs = Vec::new();
-    for need in reader.texts("needs") {
-        if let Some(parsed) = reader.parse_name::<ComponentName, _>(&need) {
-            places.needs.push((name.value.clone(), need));
-            needs.push(parsed);
-        }
-    }
-    let probe = probe(reader.table("ready"), port);
-    let start_max = reader.parsed("start_max", Duration::from_mins(1), wait);
-    let stop_max = reader.parsed("stop_max", Duration::from_secs(10), wait);
-    let memory_peak = reader.parsed("memory_peak", ByteSize::from_bytes(0), ByteSize::parse);
-    if program.is_none() {
-        reader.missing("program", "the path of a program, or its name on PATH");
-        return None;
-    }
-    Some(Declared { command, needs, port, probe, start_max, stop_max, memory_peak })
-}
-
-fn probe(mut reader: Reader<'_, '_>, port: u16) -> Probe {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let span = reader.span();
-    let (http, body) = (reader.text("http"), reader.text("body"));
-    let (banner, exec) = (reader.text("banner"), reader.texts("exec"));
-    let given =
-        usize::from(http.is_some()) + usize::from(banner.is_some()) + usize::from(!exec.is_empty());
-    if given > 1 {
-        reader
-            .problems()
-            .add(span.clone(), "a component has one probe: `http`, `banner` or `exec`");
-    }
-    if (http.is_some() || banner.is_some()) && port == 0 {
-        reader.problems().add(span, "a probe of a port needs `port` beside it in the component");
-    }
-    reader.finish();
-    if let Some(path) = http {
-        return Probe::Http {
-            target: HttpTarget::Tcp(address),
-            host: address.to_string(),
-            path: path.value,
-            body: body.map(|body| body.value).unwrap_or_default(),
-        };
-    }
-    if let Some(banner) = banner {
-        return Probe::Tcp { address, banner: banner.value };
-    }
-    let mut words = exec.into_iter().map(|word| word.value);
-    match words.next() {
-        Some(program) => Probe::Exec(Command::new(program).arguments(words)),
-        None if port != 0 => Probe::Tcp { address, banner: String::new() },
-        None => Probe::Alive,
-    }
-}
-
-fn wait(text: &str) -> Result<Duration, String> {
-    let wait = parse_duration(text).map_err(|error| error.to_string())?;
-    if wait > WAIT_MAX { Err("at most 1h".to_owned()) } else { Ok(wait) }
 }

@@ -1,6 +1,7 @@
 //! Reads one table key by key, collects what is wrong, and knows at the end what nobody asked for.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::rc::Rc;
 use std::str::FromStr;
@@ -12,6 +13,10 @@ use super::Problem;
 
 /// Names closer than this are offered as "did you mean".
 const SIMILARITY_MIN: f64 = 0.75;
+/// A word longer than this is not a slip of the hand.
+const SUGGESTION_BYTES_MAX: usize = 64;
+/// The most problems that are told of one text.
+const PROBLEMS_MAX: usize = 256;
 
 /// The problems found so far, shared by all readers of one text.
 #[derive(Clone, Debug, Default)]
@@ -28,8 +33,16 @@ impl Problems {
         message: impl Into<String>,
         help: impl Into<String>,
     ) {
-        let problem = Problem { span, message: message.into(), help: help.into() };
-        self.0.borrow_mut().push(problem);
+        let message = printable(message.into());
+        let problem = Problem { span, message, help: printable(help.into()) };
+        if !self.is_full() {
+            self.0.borrow_mut().push(problem);
+        }
+    }
+
+    /// Whether so much is wrong that nothing more is told.
+    pub(super) fn is_full(&self) -> bool {
+        self.0.borrow().len() >= PROBLEMS_MAX
     }
 
     pub(super) fn take(&self) -> Vec<Problem> {
@@ -74,7 +87,50 @@ impl<'t, 'i> Reader<'t, 'i> {
         self.table?.get(key)
     }
 
-    fn name(&self, key: &str) -> String {
+    /// Whether the key is there, whatever it holds.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.table.is_some_and(|table| table.contains_key(key))
+    }
+
+    /// The place of the value under the key, or of the table.
+    pub(super) fn span_of(&self, key: &str) -> Range<usize> {
+        self.table.and_then(|table| table.get(key)).map_or_else(|| self.span(), Spanned::span)
+    }
+
+    /// Whether the table itself is there.
+    pub(super) fn is_written(&self) -> bool {
+        self.table.is_some()
+    }
+
+    /// A list of words for a command line; none can hold a NUL.
+    pub(super) fn arguments(&mut self, key: &'static str) -> Vec<Placed<String>> {
+        let words = self.texts(key);
+        for word in words.iter().filter(|word| word.value.contains('\0')) {
+            let message = format!("`{}` cannot hold a NUL", self.name(key));
+            self.problems.add(word.span.clone(), message);
+        }
+        words
+    }
+
+    /// Takes these keys for known, whatever they hold.
+    pub(super) fn pass(&mut self, keys: &[&'static str]) {
+        self.known.extend(keys);
+    }
+
+    /// Says of each of these keys that is there why it cannot be.
+    pub(super) fn refuse(&mut self, keys: &[&'static str], why: &str, help: &str) {
+        for key in keys {
+            self.known.push(key);
+            let Some((written, _)) = self.table.and_then(|table| table.get_key_value(*key)) else {
+                continue;
+            };
+            let message = format!("`{}`: {why}", self.name(key));
+            self.problems.add_with_help(written.span(), message, help);
+        }
+    }
+
+    /// A key with the path of its table.
+    pub(super) fn name(&self, key: &str) -> String {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 
@@ -246,6 +302,46 @@ impl<'t, 'i> Reader<'t, 'i> {
         Placed { value: number.unwrap_or(default), span }
     }
 
+    /// A truth, or `default`.
+    pub(super) fn flag(&mut self, key: &'static str, default: bool) -> bool {
+        let Some(value) = self.get(key) else { return default };
+        value.get_ref().as_bool().unwrap_or_else(|| {
+            self.mistyped(key, value, "true or false");
+            default
+        })
+    }
+
+    /// A list of exit codes, in order and each once; empty if it is not there.
+    pub(super) fn codes(&mut self, key: &'static str) -> Vec<Placed<u8>> {
+        let Some(value) = self.get(key) else { return Vec::new() };
+        let Some(array) = value.get_ref().as_array() else {
+            self.mistyped(key, value, "a list of exit codes");
+            return Vec::new();
+        };
+        let mut codes = Vec::new();
+        for item in array {
+            let integer = item.get_ref().as_integer();
+            let code = integer
+                .and_then(|integer| i64::from_str_radix(integer.as_str(), integer.radix()).ok())
+                .and_then(|code| u8::try_from(code).ok());
+            match (code, integer) {
+                (Some(value), _) => codes.push(Placed { value, span: item.span() }),
+                (None, Some(integer)) => {
+                    let written = integer.as_str();
+                    let message = format!(
+                        "`{}`: an exit code is from 0 to 255, not {written}",
+                        self.name(key)
+                    );
+                    self.problems.add(item.span(), message);
+                }
+                (None, None) => self.mistyped(key, item, "a list of exit codes"),
+            }
+        }
+        codes.sort_by_key(|code| code.value);
+        codes.dedup_by_key(|code| code.value);
+        codes
+    }
+
     /// A TCP port, or `default`.
     pub(super) fn port(&mut self, key: &'static str, default: u16) -> Placed<u16> {
         let found = self.number(key, u32::from(default), u32::from(default.min(1)), 65535);
@@ -305,7 +401,8 @@ impl<'t, 'i> Reader<'t, 'i> {
                 };
                 let mut help = suggestion(name, self.known.iter().copied());
                 if help.is_empty() {
-                    help = format!("known here: {}", self.known.join(", "));
+                    let known: BTreeSet<_> = self.known.iter().copied().collect();
+                    help = format!("known here: {}", Vec::from_iter(known).join(", "));
                 }
                 self.problems.add_with_help(
                     key.span(),
@@ -317,8 +414,20 @@ impl<'t, 'i> Reader<'t, 'i> {
     }
 }
 
+/// The text as it can be shown: what would move the cursor is spelled out.
+fn printable(text: String) -> String {
+    if !text.contains(char::is_control) {
+        return text;
+    }
+    let spelled = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.into() };
+    text.chars().map(spelled).collect()
+}
+
 /// "did you mean", if one of the known words is close enough.
 pub(super) fn suggestion<'w>(written: &str, known: impl Iterator<Item = &'w str>) -> String {
+    if written.len() > SUGGESTION_BYTES_MAX {
+        return String::new();
+    }
     known
         .map(|word| (strsim::jaro_winkler(written, word), word))
         .filter(|(likeness, _)| *likeness >= SIMILARITY_MIN)

@@ -8,7 +8,9 @@ use alloc::vec::Vec;
 use core::net::{Ipv4Addr, SocketAddr};
 use core::time::Duration;
 
-use sanctum_model::manifest::{AcceleratorChoice, Declared, Driver, Seat, Target, ToolProfile};
+use sanctum_model::manifest::{
+    AcceleratorChoice, DEADMAN, Declared, Driver, Look, Seat, Target, ToolProfile,
+};
 use sanctum_model::{
     Command, Component, ComponentName, ExitCodes, HttpTarget, Keeper, Life, Manifest, Memory,
     Plane, PortClaim, Probe, Readiness, RenderedFile, Restart, SeatName,
@@ -24,6 +26,38 @@ const PROVIDER_CONTEXT_TOKENS: u32 = 131_072;
 const EMULATOR_BYTES: u64 = 512 << 20;
 /// What a component's log takes of the disk unless told otherwise.
 const LOG_BYTES_MAX: u64 = 32 << 20;
+/// The time from one look to the next, until a component is ready.
+const INTERVAL_STARTING: Duration = Duration::from_millis(500);
+/// The same where a look is a model's work, which looks that come sooner would only hold up.
+const INTERVAL_STARTING_CAPABILITY: Duration = Duration::from_secs(5);
+
+/// Castellan's dead-man's switch. It needs nothing, so that nothing can keep it down.
+pub(super) fn deadman(layout: &Layout) -> Component {
+    let command =
+        Command::new(layout.program(DEADMAN)).arguments(["--home".to_owned(), layout.home.clone()]);
+    let probe = Probe::Notify { watchdog: Duration::from_secs(30) };
+    Component {
+        name: name(DEADMAN),
+        purpose: "watches castellan, and pages when it cannot be brought back".to_owned(),
+        plane: Plane::Host,
+        keeper: Keeper::Own,
+        command,
+        life: Life::Always,
+        exit_codes: ExitCodes::default(),
+        needs: Vec::new(),
+        ports: Vec::new(),
+        readiness: Readiness {
+            start_max: Duration::from_secs(10),
+            start_limit: Duration::from_secs(50),
+            ..readiness(probe)
+        },
+        restart: Restart::default(),
+        stop_max: Duration::from_secs(5),
+        memory: Memory::default(),
+        log_bytes_max: LOG_BYTES_MAX,
+        files: Vec::new(),
+    }
+}
 
 /// A local model, behind the program that serves it.
 pub(super) fn seat(name: &SeatName, seat: &Seat, layout: &Layout) -> Component {
@@ -167,6 +201,7 @@ pub(super) fn umbilical(manifest: &Manifest, layout: &Layout) -> Component {
         target: HttpTarget::Unix(proof_socket),
         host: loopback(GATEWAY_PORT).to_string(),
         path: "/health".to_owned(),
+        status: 200,
         body: "\"status\":\"ok\"".to_owned(),
     };
     Component {
@@ -232,15 +267,23 @@ pub(super) fn openclaw(manifest: &Manifest, layout: &Layout) -> Component {
 }
 
 /// A component of the user's own.
-pub(super) fn declared(name: &ComponentName, declared: &Declared) -> Component {
+pub(super) fn declared(name: &ComponentName, declared: &Declared, layout: &Layout) -> Component {
+    let watch = declared.watch;
+    let (probe, interval_starting) = match &declared.look {
+        Look::Probe(probe) => (probe.clone(), INTERVAL_STARTING),
+        Look::Capability { route } => {
+            let command = cli(layout).arguments(["probe", "model", route]);
+            (Probe::Exec(command), INTERVAL_STARTING_CAPABILITY)
+        }
+    };
     Component {
         name: name.clone(),
         purpose: "declared in the manifest".to_owned(),
         plane: Plane::Host,
-        keeper: Keeper::Own,
+        keeper: declared.keeper.clone(),
         command: declared.command.clone(),
-        life: Life::Always,
-        exit_codes: ExitCodes::default(),
+        life: declared.life.clone(),
+        exit_codes: declared.exit_codes.clone(),
         needs: declared.needs.clone(),
         ports: if declared.port == 0 {
             Vec::new()
@@ -248,14 +291,20 @@ pub(super) fn declared(name: &ComponentName, declared: &Declared) -> Component {
             claims(declared.port, "declared in the manifest")
         },
         readiness: Readiness {
-            start_max: declared.start_max,
-            start_limit: declared.start_max.saturating_mul(5),
-            ..readiness(declared.probe.clone())
+            probe,
+            timeout: watch.timeout,
+            interval_starting,
+            interval_ready: watch.interval_ready,
+            start_max: watch.start_max,
+            start_limit: watch.start_limit,
+            misses_max: watch.misses_max,
+            misses_of: watch.misses_of,
+            unhealthy_max: watch.unhealthy_max,
         },
         restart: Restart::default(),
         stop_max: declared.stop_max,
-        memory: Memory { peak_bytes: declared.memory_peak.bytes(), ..Memory::default() },
-        log_bytes_max: LOG_BYTES_MAX,
+        memory: declared.memory,
+        log_bytes_max: declared.log_max.bytes(),
         files: Vec::new(),
     }
 }
@@ -281,7 +330,7 @@ fn readiness(probe: Probe) -> Readiness {
     Readiness {
         probe,
         timeout: Duration::from_secs(3),
-        interval_starting: Duration::from_millis(500),
+        interval_starting: INTERVAL_STARTING,
         interval_ready: Duration::from_secs(5),
         start_max: Duration::from_mins(1),
         start_limit: Duration::from_mins(5),
@@ -296,6 +345,7 @@ fn health(address: SocketAddr, body: &str) -> Probe {
         target: HttpTarget::Tcp(address),
         host: address.to_string(),
         path: "/health".to_owned(),
+        status: 200,
         body: body.to_owned(),
     }
 }
@@ -329,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn the_components_of_an_empty_manifest_are_the_five() {
+    fn the_components_of_an_empty_manifest_are_the_six() {
         let found = components(&Manifest::default(), &layout());
         let shown: Vec<String> = found
             .iter()
@@ -353,6 +403,41 @@ mod tests {
         let after =
             guest(&Manifest::parse("[guest]\nmemory = \"4GiB\"").unwrap(), &layout()).command;
         assert_ne!(before, after);
+    }
+
+    #[test]
+    fn what_is_declared_is_what_is_kept() {
+        let text = "
+            [castellan]
+            deadman = false
+            [component.radio]
+            program = 'radio'
+            restart = 'on-failure'
+            fatal_codes = [2]
+            memory_peak = '1MiB'
+            priority = 1
+            evictable = true
+            log_max = '2MiB'
+            start_max = '5s'
+            live = { every = '1s', misses = 2, of = 4, recover = '9s' }
+            ready = { notify = true, watchdog = '30s', timeout = '7s' }
+            [component.seer]
+            keeper = 'systemd'
+            unit = 'seer.service'
+            ready = { capability = 'council-brain' }
+            [component.sweep]
+            program = 'sweep'
+            schedule = 'daily 03:00'";
+        let found = components(&Manifest::parse(text).unwrap(), &layout());
+        assert!(found.iter().all(|it| it.name.as_str() != DEADMAN));
+        insta::assert_debug_snapshot!(&found[found.len() - 3..]);
+    }
+
+    #[test]
+    fn the_deadman_comes_first_and_needs_nothing() {
+        let found = components(&Manifest::default(), &layout());
+        assert_eq!(found[0].name.as_str(), DEADMAN);
+        assert!(found[0].needs.is_empty());
     }
 
     #[test]
