@@ -227,6 +227,18 @@ impl Fleet {
         self.chain(index).pop()
     }
 
+    /// Whether a member needs another, itself or through others.
+    pub fn chain_includes(&self, index: usize, need: usize) -> bool {
+        let mut todo = vec![index];
+        let mut seen = vec![false; self.members.len()];
+        while let Some(at) = todo.pop() {
+            if !core::mem::replace(&mut seen[at], true) {
+                todo.extend_from_slice(&self.members[at].needs);
+            }
+        }
+        index != need && seen[need]
+    }
+
     /// Whether nothing of the fleet may still be running.
     pub fn is_down(&self) -> bool {
         self.members.iter().all(|member| !member.phase.has_child())
