@@ -204,10 +204,7 @@ fn run(program: &str, arguments: &[&str]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
-
     use super::*;
-    use crate::process;
 
     #[test]
     fn what_each_system_writes_is_read() {
@@ -255,6 +252,10 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn a_child_of_our_own_is_measured_by_its_share() {
+        use std::time::{Duration, Instant};
+
+        use crate::process;
+
         let home = tempfile::tempdir().unwrap();
         let script = "sleep 600 & sleep 600; exit";
         let command = sanctum_model::Command::new("sh").arguments(["-c", script]);

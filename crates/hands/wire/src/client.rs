@@ -5,18 +5,21 @@ use std::time::Duration;
 use std::{io, str};
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Empty, Limited};
+use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
-use crate::{Accepted, Event, Fault, Snapshot, Verb};
+use crate::{Accepted, ChangePlan, Event, Fault, ManifestProblem, Snapshot, Verb};
 
-/// The time an answer may take; a stream of events has no end, but its head has.
+/// The time a call may take from the connection to the end of the answer, unless told otherwise; a
+/// stream of events has no end, but its head has.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
+/// How often a connection is tried while castellan takes none.
+const CONNECT_INTERVAL: Duration = Duration::from_millis(20);
 /// The largest answer that is read.
 const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// The longest event that is read.
@@ -33,11 +36,19 @@ pub enum ClientError {
         /// The cause.
         source: io::Error,
     },
-    /// It listens and does not answer in time.
+    /// It listens and does not answer in time: whether it works is not known.
     #[error("castellan does not answer within {seconds} s")]
     Silent {
         /// The limit that passed.
         seconds: u64,
+    },
+    /// The socket cannot be used by this process: whether castellan works is not known.
+    #[error("cannot connect to `{path}`", path = path.display())]
+    Unreachable {
+        /// The socket.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
     },
     /// The connection broke.
     #[error("cannot speak with castellan")]
@@ -55,19 +66,42 @@ pub enum ClientError {
         status: u16,
         /// Its words.
         fault: String,
+        /// Everything that is wrong with the manifest that was sent, if that is it.
+        problems: Vec<ManifestProblem>,
     },
+}
+
+impl ClientError {
+    /// Whether castellan may well be there and at work, and only this call did not show it.
+    pub const fn leaves_unknown(&self) -> bool {
+        match self {
+            Self::Silent { .. }
+            | Self::Unreachable { .. }
+            | Self::Broken(_)
+            | Self::Strange { .. } => true,
+            Self::NotRunning { .. } | Self::Refused { .. } => false,
+        }
+    }
 }
 
 /// Speaks with castellan. Each call is a connection of its own.
 #[derive(Clone, Debug)]
 pub struct Client {
     socket: PathBuf,
+    answer_max: Duration,
 }
 
 impl Client {
     /// A client of the castellan behind `socket`.
     pub fn new(socket: impl Into<PathBuf>) -> Self {
-        Self { socket: socket.into() }
+        Self { socket: socket.into(), answer_max: ANSWER_MAX }
+    }
+
+    /// The same with another limit: the time a call may take from the connection to the end of the
+    /// answer.
+    #[must_use]
+    pub fn with_answer_max(self, answer_max: Duration) -> Self {
+        Self { answer_max, ..self }
     }
 
     /// The socket it speaks to.
@@ -81,7 +115,7 @@ impl Client {
     ///
     /// [`ClientError`].
     pub async fn snapshot(&self) -> Result<Snapshot, ClientError> {
-        self.call(Method::GET, "/v1/snapshot").await
+        self.call(Method::GET, "/v1/snapshot", Bytes::new()).await
     }
 
     /// Orders something of a component. Not cancel safe: the order may have been taken.
@@ -90,7 +124,28 @@ impl Client {
     ///
     /// [`ClientError::Refused`] when there is no such component.
     pub async fn order(&self, component: &str, verb: Verb) -> Result<Accepted, ClientError> {
-        self.call(Method::POST, &format!("/v1/components/{component}/{}", verb.as_str())).await
+        let path = format!("/v1/components/{component}/{}", verb.as_str());
+        self.call(Method::POST, &path, Bytes::new()).await
+    }
+
+    /// What castellan would do with this manifest. Touches nothing; cancel safe.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Refused`], with all its problems, when it is not a good one.
+    pub async fn plan(&self, manifest: &str) -> Result<ChangePlan, ClientError> {
+        self.call(Method::POST, "/v1/plan", manifest.to_owned().into()).await
+    }
+
+    /// Puts this manifest in force. Returns what is being done. Not cancel safe: it may have been
+    /// taken.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Refused`], with all its problems, when it is not a good one; nothing is
+    /// changed then.
+    pub async fn apply(&self, manifest: &str) -> Result<ChangePlan, ClientError> {
+        self.call(Method::POST, "/v1/apply", manifest.to_owned().into()).await
     }
 
     /// Stops everything and castellan itself. Returns when the order is taken.
@@ -99,7 +154,7 @@ impl Client {
     ///
     /// [`ClientError`].
     pub async fn shutdown(&self) -> Result<Accepted, ClientError> {
-        self.call(Method::POST, "/v1/shutdown").await
+        self.call(Method::POST, "/v1/shutdown", Bytes::new()).await
     }
 
     /// Ends castellan and leaves its children to the next one.
@@ -108,7 +163,7 @@ impl Client {
     ///
     /// [`ClientError`].
     pub async fn handover(&self) -> Result<Accepted, ClientError> {
-        self.call(Method::POST, "/v1/handover").await
+        self.call(Method::POST, "/v1/handover", Bytes::new()).await
     }
 
     /// The events after `since`, as they come.
@@ -117,7 +172,8 @@ impl Client {
     ///
     /// [`ClientError`].
     pub async fn events(&self, since: u64) -> Result<Events, ClientError> {
-        let response = self.request(Method::GET, &format!("/v1/events?since={since}")).await?;
+        let path = format!("/v1/events?since={since}");
+        let response = self.in_time(self.request(Method::GET, &path, Bytes::new())).await?;
         Ok(Events { body: response.into_body(), buffer: Vec::new() })
     }
 
@@ -125,60 +181,79 @@ impl Client {
         &self,
         method: Method,
         path: &str,
+        body: Bytes,
     ) -> Result<T, ClientError> {
-        let body = self.request(method, path).await?.into_body();
-        let body = timeout(ANSWER_MAX, Limited::new(body, ANSWER_BYTES_MAX).collect()).await;
-        let body = match body {
-            Ok(Ok(body)) => body.to_bytes(),
-            Ok(Err(error)) => return Err(ClientError::Strange { what: error.to_string() }),
-            Err(_) => return Err(silent()),
-        };
-        serde_json::from_slice(&body)
-            .map_err(|error| ClientError::Strange { what: error.to_string() })
+        self.in_time(async {
+            let body = self.request(method, path, body).await?.into_body();
+            let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
+            let body = body.map_err(|error| ClientError::Strange { what: error.to_string() })?;
+            serde_json::from_slice(&body.to_bytes())
+                .map_err(|error| ClientError::Strange { what: error.to_string() })
+        })
+        .await
     }
 
-    async fn request(&self, method: Method, path: &str) -> Result<Response<Incoming>, ClientError> {
-        let stream = UnixStream::connect(&self.socket)
+    /// Holds an exchange, its connection included, to the limit.
+    async fn in_time<T>(
+        &self,
+        exchange: impl Future<Output = Result<T, ClientError>>,
+    ) -> Result<T, ClientError> {
+        timeout(self.answer_max, exchange)
             .await
-            .map_err(|source| ClientError::NotRunning { path: self.socket.clone(), source })?;
-        let answer = async {
-            let (mut sender, connection) =
-                hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-            #[expect(
-                clippy::disallowed_methods,
-                reason = "ends with the one connection it drives"
-            )]
-            drop(tokio::spawn(connection));
-            let request = Request::builder()
-                .method(method)
-                .uri(path)
-                .header("host", "castellan")
-                .body(Empty::<Bytes>::new())
-                .expect("a request of fixed parts is well formed");
-            sender.send_request(request).await
-        };
-        let response = match timeout(ANSWER_MAX, answer).await {
-            Ok(answer) => answer.map_err(ClientError::Broken)?,
-            Err(_) => return Err(silent()),
-        };
+            .unwrap_or_else(|_| Err(ClientError::Silent { seconds: self.answer_max.as_secs() }))
+    }
+
+    /// A socket that nobody has open is castellan's absence. A queue that is full is not: somebody
+    /// listens and takes nobody.
+    async fn connect(&self) -> Result<UnixStream, ClientError> {
+        loop {
+            let path = self.socket.clone();
+            let source = match UnixStream::connect(&self.socket).await {
+                Ok(stream) => return Ok(stream),
+                Err(source) => source,
+            };
+            let is = |kinds: [io::ErrorKind; 2]| kinds.contains(&source.kind());
+            if is([io::ErrorKind::NotFound, io::ErrorKind::ConnectionRefused]) {
+                return Err(ClientError::NotRunning { path, source });
+            }
+            if !is([io::ErrorKind::WouldBlock, io::ErrorKind::Interrupted]) {
+                return Err(ClientError::Unreachable { path, source });
+            }
+            sleep(CONNECT_INTERVAL).await;
+        }
+    }
+
+    async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<Response<Incoming>, ClientError> {
+        let stream = self.connect().await?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(ClientError::Broken)?;
+        #[expect(clippy::disallowed_methods, reason = "ends with the one connection it drives")]
+        drop(tokio::spawn(connection));
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", "castellan")
+            .body(Full::new(body))
+            .map_err(|error| ClientError::Strange { what: error.to_string() })?;
+        let response = sender.send_request(request).await.map_err(ClientError::Broken)?;
         if response.status() == StatusCode::OK {
             return Ok(response);
         }
         let status = response.status().as_u16();
         let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
-        let fault = body
-            .ok()
-            .and_then(|body| serde_json::from_slice::<Fault>(&body.to_bytes()).ok())
-            .map_or_else(
-                || format!("castellan answered with status {status}"),
-                |fault| fault.error,
-            );
-        Err(ClientError::Refused { status, fault })
+        let fault = body.ok().and_then(|body| serde_json::from_slice(&body.to_bytes()).ok());
+        let Fault { error, problems } = fault.unwrap_or_else(|| Fault {
+            error: format!("castellan answered with status {status}"),
+            problems: Vec::new(),
+        });
+        Err(ClientError::Refused { status, fault: error, problems })
     }
-}
-
-fn silent() -> ClientError {
-    ClientError::Silent { seconds: ANSWER_MAX.as_secs() }
 }
 
 /// A stream of events.
@@ -228,5 +303,55 @@ impl Events {
                 .map(Some)
                 .map_err(|error| ClientError::Strange { what: error.to_string() });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    const SHORT: Duration = Duration::from_millis(200);
+
+    fn ask(socket: &Path) -> ClientError {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let client = Client::new(socket).with_answer_max(SHORT);
+        runtime.block_on(client.snapshot()).unwrap_err()
+    }
+
+    #[test]
+    fn no_socket_and_one_that_nobody_has_open_are_absence() {
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("sock");
+        assert!(matches!(ask(&socket), ClientError::NotRunning { .. }));
+        drop(UnixListener::bind(&socket).unwrap());
+        assert!(matches!(ask(&socket), ClientError::NotRunning { .. }));
+    }
+
+    #[test]
+    fn one_who_listens_and_does_not_answer_is_silent_and_not_absent() {
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("sock");
+        let _listener = UnixListener::bind(&socket).unwrap();
+        let error = ask(&socket);
+        assert!(matches!(error, ClientError::Silent { .. }) && error.leaves_unknown(), "{error}");
+    }
+
+    #[test]
+    fn a_full_queue_is_silence_and_not_absence() {
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("sock");
+        let _listener = UnixListener::bind(&socket).unwrap();
+        let mut waiting = Vec::new();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            while waiting.len() < 10_000
+                && let Ok(stream) = UnixStream::connect(&socket).await
+            {
+                waiting.push(stream);
+            }
+        });
+        assert!(matches!(ask(&socket), ClientError::Silent { .. }));
     }
 }
