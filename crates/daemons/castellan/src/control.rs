@@ -152,7 +152,8 @@ async fn answer(
         }
         (
             _,
-            ["v1", "snapshot" | "events" | "shutdown" | "handover" | "plan" | "apply"] | ["v1", "components", _, _],
+            ["v1", "snapshot" | "events" | "shutdown" | "handover" | "plan" | "apply"]
+            | ["v1", "components", _, _],
         ) => fault(StatusCode::METHOD_NOT_ALLOWED, "read with GET, order with POST"),
         _ => fault(StatusCode::NOT_FOUND, "there is nothing at this path"),
     }

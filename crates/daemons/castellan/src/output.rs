@@ -14,8 +14,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::{fs, io};
 
 use rustix::fs::OFlags;
-use sanctum_host::file;
 use sanctum_daemon::Shutdown;
+use sanctum_host::file;
 use sanctum_host::log_writer::LogWriter;
 use sanctum_host::rotating::Archivist;
 use tokio::io::unix::AsyncFd;
@@ -48,7 +48,7 @@ impl Output {
         // Open for writing too, so that the last writer's end is no end of the file.
         let flags = OFlags::NONBLOCK.bits().cast_signed();
         let reader = OpenOptions::new().read(true).write(true).custom_flags(flags).open(&pipe)?;
-        let reader = AsyncFd::new(OwnedFd::from(reader))?;
+        let reader = registered(OwnedFd::from(reader))?;
         let moved = Arc::new(AtomicU64::new(0));
         let stop = CancellationToken::new();
         let writer = LogWriter::new(log.to_owned(), log_bytes_max, archivist);
@@ -71,6 +71,13 @@ impl Drop for Output {
     fn drop(&mut self) {
         self.stop.cancel();
     }
+}
+
+/// Waits for a descriptor from here on.
+#[expect(unsafe_code, reason = "tokio cannot know that a descriptor stays the same")]
+pub(crate) fn registered(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: an `OwnedFd` is the same descriptor until it is dropped, and it is moved in here.
+    Ok(unsafe { AsyncFd::register(descriptor) }?)
 }
 
 fn make(pipe: &Path) -> io::Result<()> {

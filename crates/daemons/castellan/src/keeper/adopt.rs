@@ -91,7 +91,9 @@ impl Keeper {
         let own = [Some(std::process::id()), process::group_of(std::process::id())];
         let is_kept = |pid: u32| {
             let name = process::variable_of(pid, COMPONENT_VARIABLE);
-            self.kept.iter().any(|kept| kept.child.is_some() && Some(kept.name()) == name.as_deref())
+            self.kept
+                .iter()
+                .any(|kept| kept.child.is_some() && Some(kept.name()) == name.as_deref())
         };
         let marked = process::marked(KEEPER_VARIABLE, &self.layout.home);
         let mut groups: Vec<u32> = marked
@@ -111,7 +113,7 @@ impl Keeper {
 async fn end_of(identity: &Identity) {
     #[cfg(target_os = "linux")]
     if let Some(handle) = handle(identity)
-        && let Ok(handle) = tokio::io::unix::AsyncFd::new(handle)
+        && let Ok(handle) = crate::output::registered(handle)
     {
         drop(handle.readable().await);
         return;

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::time::SystemTime;
 
+use sanctum_host::file;
 use sanctum_host::port::{self, Port};
 use sanctum_host::process::{self, Identity};
 use sanctum_host::rotating::Archivist;
-use sanctum_host::file;
 use sanctum_model::{ErrorChain, Probe};
 use sanctum_plan::supervise::{Event, Exit, Looks, Movement, Phase, Then};
 use tokio_util::sync::CancellationToken;
@@ -149,10 +149,7 @@ impl Keeper {
             match port::look(claim.address.port()) {
                 Port::Free => {}
                 Port::HeldByUnknown => {
-                    return Some(format!(
-                        "{} is held by a process of another user",
-                        claim.address
-                    ));
+                    return Some(format!("{} is held by a process of another user", claim.address));
                 }
                 Port::Held(holder) => {
                     let owner = self.owner_of(holder.pid, holder.group);
@@ -173,9 +170,9 @@ impl Keeper {
     /// The component that a process belongs to.
     pub(super) fn owner_of(&self, pid: u32, group: u32) -> Option<String> {
         let leads = |group: u32| {
-            self.kept.iter().find(|kept| {
-                kept.child.as_ref().is_some_and(|child| child.identity.pid == group)
-            })
+            self.kept
+                .iter()
+                .find(|kept| kept.child.as_ref().is_some_and(|child| child.identity.pid == group))
         };
         if let Some(kept) = leads(group) {
             return Some(kept.name().to_owned());
@@ -292,9 +289,7 @@ impl Keeper {
         let Some(child) = &self.kept[index].child else { return };
         let is_ours = match child.origin {
             Origin::Spawned => true, // not collected yet, or its group is not empty
-            Origin::Adopted | Origin::Foreign => {
-                child.ended.is_some() || child.identity.is_alive()
-            }
+            Origin::Adopted | Origin::Foreign => child.ended.is_some() || child.identity.is_alive(),
         };
         if is_ours {
             to_group(child.identity.pid);

@@ -1,9 +1,9 @@
 //! Looks at components: each a task of its own with a deadline, so that none waits for another.
 
+use std::io::Read as _;
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command as Process, Stdio};
-use std::io::Read as _;
 use std::time::Duration;
 
 use sanctum_host::port::{self, Port};

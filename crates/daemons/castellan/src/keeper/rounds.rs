@@ -7,7 +7,7 @@ use std::{env, fs};
 
 use jiff::{Timestamp, civil, tz::TimeZone};
 use sanctum_host::memory;
-use sanctum_model::calendar::Civil;
+use sanctum_model::Civil;
 use sanctum_model::{Calendar, Life, Moment};
 use sanctum_plan::capacity::{Claim, Pool, admit};
 use sanctum_plan::supervise::{Event, Order};
