@@ -29,7 +29,7 @@ fn component(name: &str, needs: &[&str]) -> Component {
             interval_starting: Duration::from_millis(500),
             interval_ready: Duration::from_secs(5),
             start_max: Duration::from_secs(30),
-            start_limit: Duration::from_secs(120),
+            start_limit: Duration::from_mins(2),
             misses_max: 3,
             misses_of: 3,
             unhealthy_max: Duration::from_secs(10),
@@ -478,8 +478,8 @@ fn what_there_is_no_room_for_is_tried_again_when_something_ends() {
     let mut fleet = Fleet::new(&[component("big", &[]), component("other", &[])]);
     fleet.order_all(Order::Up, at(0));
     fleet.on(0, Event::Refused, at(0));
-    assert_eq!(fleet.members()[0].phase(), Phase::Refused { retry_at: at(30), crashes: 0 });
-    let effects = fleet.on(1, Event::Gone(Exit::Code(0)), at(5));
+    assert_eq!(fleet.members()[0].phase(), Phase::Refused { retry_at: at(5), crashes: 0 });
+    let effects = fleet.on(1, Event::Gone(Exit::Code(0)), at(4));
     assert!(effects.contains(&(0, Effect::Spawn)), "{effects:?}");
     assert_eq!(fleet.members()[0].crashes_total(), 0);
 }

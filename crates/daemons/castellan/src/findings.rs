@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use sanctum_wire::{ComponentState, Finding, PhaseName, Severity};
 
+/// How it is said that a port is somebody else's.
+pub(crate) const HELD_BY: &str = " is held by ";
+
 /// The findings that follow from the components' states, the worst first.
 pub(crate) fn of_components(states: &[ComponentState]) -> Vec<Finding> {
     let mut casualties: BTreeMap<&str, Vec<String>> = BTreeMap::new();
@@ -15,7 +18,8 @@ pub(crate) fn of_components(states: &[ComponentState]) -> Vec<Finding> {
     let roots = states.iter().filter(|state| state.root_cause.is_none());
     let mut findings: Vec<Finding> = roots
         .filter_map(|state| {
-            let casualties = casualties.remove(state.name.as_str()).unwrap_or_default();
+            let mut casualties = casualties.remove(state.name.as_str()).unwrap_or_default();
+            casualties.sort_unstable();
             finding(state, casualties)
         })
         .collect();
@@ -35,6 +39,11 @@ fn finding(state: &ComponentState, casualties: Vec<String>) -> Option<Finding> {
             "given-up",
             format!("crashed {} times in a row: {}", state.crashes_in_row, reason(state)),
             format!("`sanctum explain {name}`"),
+        ),
+        PhaseName::Refused if state.note.contains(HELD_BY) => (
+            "port-taken",
+            state.note.clone(),
+            format!("stop that process, or give `{name}` another port"),
         ),
         PhaseName::Refused => ("refused", state.note.clone(), format!("`sanctum explain {name}`")),
         PhaseName::Unhealthy => (

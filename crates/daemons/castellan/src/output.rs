@@ -45,6 +45,9 @@ impl Output {
         tasks: &Shutdown,
     ) -> io::Result<Self> {
         make(&pipe)?;
+        // One that has written nothing has a log too: an empty one.
+        file::make_private_directory(log.parent().unwrap_or(Path::new("/")))?;
+        OpenOptions::new().append(true).create(true).mode(0o600).open(log)?;
         // Open for writing too, so that the last writer's end is no end of the file.
         let flags = OFlags::NONBLOCK.bits().cast_signed();
         let reader = OpenOptions::new().read(true).write(true).custom_flags(flags).open(&pipe)?;

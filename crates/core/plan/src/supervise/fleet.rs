@@ -265,7 +265,11 @@ impl Fleet {
         let member = &mut self.members[index];
         let before = member.phase;
         let failed = match event {
-            Event::Gone(exit) => !member.patience.succeeded(exit),
+            Event::Gone(exit) => {
+                let was_ended =
+                    matches!(before, Phase::Stopping { then: Then::CountCrash { .. }, .. });
+                was_ended || !member.patience.succeeded(exit)
+            }
             Event::SpawnFailed => true,
             Event::Start
             | Event::Stop

@@ -17,7 +17,7 @@ const KILL_INTERVAL_MIN: Duration = Duration::from_secs(1);
 /// A component may put off its end to this many times its grace.
 const STOP_EXTENSION_MAX: u32 = 10;
 /// How long one for which there was no room waits, if nothing makes room before.
-const REFUSED_RETRY: Duration = Duration::from_secs(30);
+const REFUSED_RETRY: Duration = Duration::from_secs(5);
 
 type Step = (Phase, Option<Effect>);
 

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::kept::{Origin, Running, Spoken};
 use super::{Awaited, COMPONENT_VARIABLE, KEEPER_VARIABLE, Keeper, News, Occurrence};
+use crate::findings::HELD_BY;
 use crate::journal::ms_since_1970;
 use crate::notify;
 use crate::output::Output;
@@ -149,7 +150,7 @@ impl Keeper {
             match port::look(claim.address.port()) {
                 Port::Free => {}
                 Port::HeldByUnknown => {
-                    return Some(format!("{} is held by a process of another user", claim.address));
+                    return Some(format!("{}{HELD_BY}a process of another user", claim.address));
                 }
                 Port::Held(holder) => {
                     let owner = self.owner_of(holder.pid, holder.group);
@@ -158,7 +159,7 @@ impl Keeper {
                         |owner| format!("of the component `{owner}`"),
                     );
                     return Some(format!(
-                        "{} is held by {} (pid {}), {whose}",
+                        "{}{HELD_BY}{} (pid {}), {whose}",
                         claim.address, holder.name, holder.pid
                     ));
                 }

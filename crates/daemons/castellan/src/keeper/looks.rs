@@ -1,6 +1,6 @@
 //! Looks at components: each a task of its own with a deadline, so that none waits for another.
 
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command as Process, Stdio};
@@ -14,7 +14,7 @@ use sanctum_plan::supervise::{Event, Exit, Looks, Phase, Seen};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{Awaited, Keeper, News, Occurrence};
 use crate::notify::Said;
@@ -58,15 +58,14 @@ impl Keeper {
             }
             probe @ (Probe::Tcp { .. } | Probe::Http { .. }) => {
                 self.tasks.spawn(async move {
-                    let look = timeout(readiness.timeout, outside(&probe));
+                    let look = outside(&probe, Instant::now() + readiness.timeout);
                     let found = tokio::select! {
                         found = look => found,
                         () = end.cancelled() => return,
                     };
                     let (seen, note) = match found {
-                        Ok(Ok(())) => (Seen::Good, String::new()),
-                        Ok(Err(error)) => (Seen::Bad, ErrorChain(&error).to_string()),
-                        Err(_) => (Seen::Bad, format!("no answer within {:?}", readiness.timeout)),
+                        Ok(()) => (Seen::Good, String::new()),
+                        Err(error) => (Seen::Bad, ErrorChain(&error).to_string()),
                     };
                     place.tell(&sender, seen, note).await;
                 });
@@ -204,21 +203,23 @@ async fn exec(
     (Seen::Bad, format!("`{program}` ended with {how}{colon}{words}"))
 }
 
-async fn outside(probe: &Probe) -> Result<(), LookError> {
+async fn outside(probe: &Probe, deadline: Instant) -> Result<(), LookError> {
     match probe {
-        Probe::Tcp { address, banner } => tcp(*address, banner).await,
+        Probe::Tcp { address, banner } => tcp(*address, banner, deadline).await,
         Probe::Http { target, host, path, status, body } => {
             let place = probe::place(target);
             let connected = |source| LookError::Connect { place: place.clone(), source };
             let request = probe::http_request(host, path);
             let answer = match target {
                 HttpTarget::Tcp(address) => {
-                    let stream = TcpStream::connect(address).await.map_err(connected)?;
-                    exchange(stream, &request).await
+                    let stream =
+                        within(deadline, TcpStream::connect(address)).await.map_err(connected)?;
+                    within(deadline, exchange(stream, &request)).await
                 }
                 HttpTarget::Unix(path) => {
-                    let stream = UnixStream::connect(path).await.map_err(connected)?;
-                    exchange(stream, &request).await
+                    let stream =
+                        within(deadline, UnixStream::connect(path)).await.map_err(connected)?;
+                    within(deadline, exchange(stream, &request)).await
                 }
             };
             let answer =
@@ -229,25 +230,32 @@ async fn outside(probe: &Probe) -> Result<(), LookError> {
     }
 }
 
-async fn tcp(address: SocketAddr, banner: &str) -> Result<(), LookError> {
+/// What is not done by the deadline has failed.
+async fn within<T>(deadline: Instant, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    timeout_at(deadline, work).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
+async fn tcp(address: SocketAddr, banner: &str, deadline: Instant) -> Result<(), LookError> {
     let place = address.to_string();
-    let mut stream = TcpStream::connect(address)
+    let mut stream = within(deadline, TcpStream::connect(address))
         .await
         .map_err(|source| LookError::Connect { place: place.clone(), source })?;
     let mut found = vec![0; banner.len()];
-    stream.read_exact(&mut found).await.map_err(|source| LookError::Exchange { place, source })?;
+    within(deadline, stream.read_exact(&mut found))
+        .await
+        .map_err(|source| LookError::Exchange { place, source })?;
     probe::judge_banner(address, &found, banner)
 }
 
 async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(
     mut stream: S,
     request: &str,
-) -> std::io::Result<Vec<u8>> {
+) -> io::Result<Vec<u8>> {
     stream.write_all(request.as_bytes()).await?;
     let mut answer = Vec::with_capacity(1024);
     loop {
         match stream.read_buf(&mut answer).await? {
-            0 if answer.is_empty() => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+            0 if answer.is_empty() => return Err(io::ErrorKind::UnexpectedEof.into()),
             0 => return Ok(answer),
             _count if probe::is_complete(&answer) => return Ok(answer),
             _count => {}

@@ -9,10 +9,11 @@ use jiff::{Timestamp, civil, tz::TimeZone};
 use sanctum_host::memory;
 use sanctum_model::Civil;
 use sanctum_model::{Calendar, Life, Moment};
-use sanctum_plan::capacity::{Claim, Pool, admit};
+use sanctum_plan::capacity::{Claim, Pool, admit, given};
 use sanctum_plan::supervise::{Event, Order};
 use sanctum_wire::MemoryLedger;
 
+use super::kept::Kept;
 use super::{Course, Keeper};
 use crate::lease::{Evidence, State, uptime};
 
@@ -96,24 +97,27 @@ impl Keeper {
         if wanted.peak_bytes == 0 {
             return None;
         }
-        let refusal = admit(pool()?, &self.claims(), &wanted).err()?;
+        let refusal = admit(pool()?, &self.claims(|_| true), &wanted).err()?;
         Some(format!("{refusal}; {}", refusal.mend()))
     }
 
-    pub(super) fn ledger(&self) -> MemoryLedger {
+    /// What those that declare a peak take; the others are measured when somebody wants in.
+    pub(super) fn declared_claims(&self) -> Vec<Claim> {
+        self.claims(|kept| kept.component.memory.peak_bytes > 0)
+    }
+
+    pub(super) fn ledger(claims: &[Claim]) -> MemoryLedger {
         let Some(pool) = pool() else { return MemoryLedger::default() };
-        let declared = |kept: &&super::Kept| kept.component.memory.peak_bytes > 0;
-        let claims =
-            if self.kept.iter().any(|kept| declared(&kept)) { self.claims() } else { Vec::new() };
         MemoryLedger {
             physical_bytes: pool.physical,
             pool_bytes: pool.bytes(),
-            given_bytes: sanctum_plan::capacity::given(&claims),
+            given_bytes: given(claims),
         }
     }
 
-    fn claims(&self) -> Vec<Claim> {
+    fn claims(&self, counted: impl Fn(&Kept) -> bool) -> Vec<Claim> {
         let running: Vec<(usize, u32)> = (0..self.kept.len())
+            .filter(|index| counted(&self.kept[*index]))
             .filter_map(|index| Some((index, self.kept[index].child.as_ref()?.identity.pid)))
             .collect();
         let groups: Vec<u32> = running.iter().map(|(_, pid)| *pid).collect();

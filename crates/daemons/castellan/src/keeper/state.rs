@@ -16,7 +16,14 @@ impl Keeper {
         snapshot.components = self.fleet.sequence().map(|index| self.state(index)).collect();
         snapshot.findings = findings::of_components(&snapshot.components);
         snapshot.findings.extend(self.drift());
-        snapshot.memory = self.ledger();
+        let claims = self.declared_claims();
+        for claim in &claims {
+            let taken = snapshot.components.iter_mut().find(|it| it.name == claim.name.as_str());
+            if let Some(state) = taken {
+                state.memory_bytes = claim.measured_bytes;
+            }
+        }
+        snapshot.memory = Self::ledger(&claims);
         snapshot
     }
 
