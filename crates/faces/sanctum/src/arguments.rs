@@ -11,10 +11,12 @@ Exit codes:
   0   done, or everything is as wanted
   1   failed; the reason is on standard error
   2   the command line cannot be understood
-  3   `status`: something is on its way up or down
-  4   `status`: something is unhealthy or was restarted and is not back
-  5   `status`: something is given up or not running that should be
+  3   `status`, `explain`: it is on its way up or down
+  4   `status`, `explain`: it is unhealthy, or crashed and is not back; `sweep`: found so
+  5   `status`, `explain`: it is given up, or has no room, or is stopped and should run;
+      `sweep`: found so
   69  castellan is not running
+  70  castellan listens and does not answer in time: whether it works is unknown
   78  the manifest or a secret cannot be used
 
 Environment:
@@ -38,14 +40,20 @@ pub(crate) enum Command {
     Plan(Json),
     /// Build what is missing, start everything in order, and ask a first question.
     Up(Up),
+    /// Put a changed manifest in force: only what differs is touched.
+    Apply(Apply),
     /// Stop everything in order.
     Down,
-    /// Show every component, the worst first.
-    Status(Json),
+    /// Show what is wrong, each root once, and every component, the worst first.
+    Status(Status),
+    /// Say why a component is not ready, from the root to it, and what would help.
+    Explain(Explain),
     /// Ask the agent, and stream its answer.
     Ask(Ask),
     /// Show what components wrote.
     Logs(Logs),
+    /// Show what happened: the event journal. Castellan need not run.
+    Chitti(Chitti),
     /// Start a component, and what it needs.
     Start(Named),
     /// Stop a component, and what needs it.
@@ -60,6 +68,9 @@ pub(crate) enum Command {
     Model(Model),
     /// Check the machine and every hop to the answer. Touches nothing.
     Doctor(Json),
+    /// Take one look, for castellan: ends with 0 if it shows what it should.
+    #[command(subcommand, hide = true)]
+    Probe(Probe),
     /// Print a completion script for a shell.
     Completions {
         /// The shell.
@@ -98,6 +109,68 @@ pub(crate) struct Up {
 }
 
 #[derive(Debug, clap::Args)]
+pub(crate) struct Apply {
+    /// The manifest; the state directory's, as it was edited, unless told.
+    pub(crate) file: Option<PathBuf>,
+    /// Do not ask, also where something is stopped or restarted.
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Show what would be done, and do nothing.
+    #[arg(long, conflicts_with = "yes")]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(crate) struct Status {
+    /// Show those too that are down only because something they need is.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) all: bool,
+    /// Print JSON: the snapshot as castellan gives it.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Explain {
+    /// The component's name, as `sanctum status` shows it.
+    pub(crate) component: String,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Chitti {
+    /// Only what happened since: 10m, 2h, 3d, a time (08:30) or a date and time (2026-01-31T08:30).
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) since: Option<String>,
+    /// Only what happened before.
+    #[arg(long, value_name = "WHEN", conflicts_with = "follow")]
+    pub(crate) until: Option<String>,
+    /// Only of this component; may be given several times.
+    #[arg(short, long = "component", value_name = "NAME")]
+    pub(crate) components: Vec<String>,
+    /// Only this kind of event: spawned, exited, phase, …; may be given several times.
+    #[arg(short, long = "kind", value_name = "WORD")]
+    pub(crate) kinds: Vec<String>,
+    /// Go on showing what happens.
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// How many events from the end; 40, or with --since all, unless told.
+    #[arg(short = 'n', long)]
+    pub(crate) lines: Option<usize>,
+    /// Print each event as it is written, one JSON object a line.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Probe {
+    /// Ask a model route for one token, through proxyd.
+    Model {
+        /// The route.
+        route: String,
+    },
+}
+
+#[derive(Debug, clap::Args)]
 pub(crate) struct Ask {
     /// The question; without it, or with `-`, standard input is read.
     #[arg(value_name = "QUESTION")]
@@ -120,9 +193,13 @@ pub(crate) struct Logs {
     /// Go on showing what is written.
     #[arg(short, long)]
     pub(crate) follow: bool,
-    /// How many lines from the end.
-    #[arg(short = 'n', long, default_value_t = 40)]
-    pub(crate) lines: usize,
+    /// How many lines from the end, older files included; 40, or with --since all, unless told.
+    #[arg(short = 'n', long)]
+    pub(crate) lines: Option<usize>,
+    /// Only lines since: 10m, 2h, 3d, a time or a date and time. What has no time of its own in
+    /// it counts as the line before it.
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) since: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]

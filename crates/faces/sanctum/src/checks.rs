@@ -256,21 +256,16 @@ fn ports(place: &Place, manifest: &Manifest) -> Vec<Check> {
     checks
 }
 
-/// The process groups of castellan's children, living, from its record.
-fn our_groups(place: &Place) -> BTreeSet<u32> {
+/// The process groups of castellan's children, living, from its record of each.
+pub(crate) fn our_groups(place: &Place) -> BTreeSet<u32> {
     #[derive(Deserialize)]
     struct Child {
         identity: process::Identity,
     }
-    #[derive(Deserialize)]
-    struct Record {
-        children: Vec<Child>,
-    }
-    let record = fs::read(place.layout.run("castellan.json")).unwrap_or_default();
-    let children =
-        serde_json::from_slice::<Record>(&record).map(|record| record.children).unwrap_or_default();
-    children
-        .into_iter()
+    let entries = fs::read_dir(place.layout.run("children")).into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| fs::read(entry.path()).ok())
+        .filter_map(|record| serde_json::from_slice::<Child>(&record).ok())
         .filter(|child| child.identity.is_alive())
         .map(|child| child.identity.pid)
         .collect()

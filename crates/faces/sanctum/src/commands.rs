@@ -1,13 +1,17 @@
 //! One module a command.
 
+mod apply;
 mod ask;
+mod chitti;
 mod doctor;
+mod explain;
 mod guest;
 mod init;
 mod logs;
 mod model;
 mod orders;
 mod plan;
+mod probe;
 mod status;
 mod up;
 
@@ -33,16 +37,20 @@ pub(crate) fn run(arguments: Arguments, output: &Output) -> Outcome {
         Command::Init(options) => init::run(&place, output, &options),
         Command::Plan(options) => plan::run(&place, output, options.json),
         Command::Up(options) => up::run(&place, output, &options),
+        Command::Apply(options) => apply::run(&place, output, &options),
         Command::Down => orders::down(&place, output),
-        Command::Status(options) => status::run(&place, output, options.json),
+        Command::Status(options) => status::run(&place, output, options),
+        Command::Explain(options) => explain::run(&place, output, &options),
         Command::Ask(options) => ask::run(&place, output, &options),
         Command::Logs(options) => logs::run(&place, output, &options),
+        Command::Chitti(options) => chitti::run(&place, output, &options),
         Command::Start(named) => orders::start(&place, output, &named.component),
         Command::Stop(named) => orders::stop(&place, output, &named.component),
         Command::Restart(named) => orders::restart(&place, output, &named.component),
         Command::Guest(command) => guest::run(&place, output, command),
         Command::Model(command) => model::run(&place, output, command),
         Command::Doctor(options) => doctor::run(&place, output, options.json),
+        Command::Probe(probe) => probe::run(&place, output, &probe),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "sanctum", &mut script);

@@ -9,6 +9,8 @@ use sanctum_model::ErrorChain;
 pub(crate) const FAILED: u8 = 1;
 /// Exit code: castellan is not running.
 pub(crate) const NOT_RUNNING: u8 = 69;
+/// Exit code: castellan listens and does not answer, so that nothing is known.
+pub(crate) const UNKNOWN: u8 = 70;
 /// Exit code: the manifest or a secret cannot be used.
 pub(crate) const CONFIGURATION: u8 = 78;
 

@@ -6,6 +6,8 @@ mod commands;
 mod failure;
 mod output;
 mod place;
+mod view;
+mod when;
 
 use std::process::ExitCode;
 

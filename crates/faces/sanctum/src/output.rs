@@ -20,9 +20,27 @@ const MENTION_INTERVAL: Duration = Duration::from_secs(15);
 /// Standard output and standard error, and how they may be used.
 #[derive(Debug)]
 pub(crate) struct Output {
-    color_out: bool,
-    color_err: bool,
+    out: Palette,
+    err: Palette,
+    terminal_out: bool,
     terminal: bool,
+}
+
+/// Whether text may have colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Palette {
+    Colors,
+    Plain,
+}
+
+impl Palette {
+    /// Colours text, where it may be.
+    pub(crate) fn paint(self, paint: Paint, text: &str) -> String {
+        match self {
+            Self::Colors => format!("\u{1b}[{}m{text}\u{1b}[0m", paint.code()),
+            Self::Plain => text.to_owned(),
+        }
+    }
 }
 
 /// What a colour means.
@@ -52,9 +70,12 @@ impl Output {
     pub(crate) fn from_environment() -> Self {
         let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
             && std::env::var_os("TERM").is_none_or(|value| value != "dumb");
+        let palette =
+            |terminal: bool| if wanted && terminal { Palette::Colors } else { Palette::Plain };
         Self {
-            color_out: wanted && io::stdout().is_terminal(),
-            color_err: wanted && io::stderr().is_terminal(),
+            out: palette(io::stdout().is_terminal()),
+            err: palette(io::stderr().is_terminal()),
+            terminal_out: io::stdout().is_terminal(),
             terminal: io::stderr().is_terminal(),
         }
     }
@@ -62,6 +83,16 @@ impl Output {
     /// Prints a line of data. A reader that has gone away is no failure of ours.
     pub(crate) fn data(&self, line: impl Display) {
         drop(writeln!(io::stdout(), "{line}"));
+    }
+
+    /// Prints many lines of data at once.
+    pub(crate) fn lines(&self, lines: impl IntoIterator<Item = String>) {
+        let mut text = String::new();
+        for line in lines {
+            text.push_str(&line);
+            text.push('\n');
+        }
+        drop(io::stdout().lock().write_all(text.as_bytes()));
     }
 
     /// Prints a piece of data at once, without an end of line.
@@ -90,19 +121,29 @@ impl Output {
         }
     }
 
+    /// Whether standard output is a terminal.
+    pub(crate) fn is_terminal_out(&self) -> bool {
+        self.terminal_out
+    }
+
+    /// The colours of standard output.
+    pub(crate) fn palette(&self) -> Palette {
+        self.out
+    }
+
+    /// The colours of standard error.
+    pub(crate) fn palette_err(&self) -> Palette {
+        self.err
+    }
+
     /// Colours text for standard output.
     pub(crate) fn paint(&self, paint: Paint, text: &str) -> String {
-        painted(self.color_out, paint, text)
+        self.out.paint(paint, text)
     }
 
     /// Colours text for standard error.
     pub(crate) fn paint_err(&self, paint: Paint, text: &str) -> String {
-        painted(self.color_err, paint, text)
-    }
-
-    /// Whether rendered sources may have colours on standard error.
-    pub(crate) fn has_color_err(&self) -> bool {
-        self.color_err
+        self.err.paint(paint, text)
     }
 
     /// Begins something that may take a while.
@@ -123,10 +164,6 @@ impl Output {
 /// A template that does not parse is a fault of this file; the plain style shows as much.
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
-}
-
-fn painted(color: bool, paint: Paint, text: &str) -> String {
-    if color { format!("\u{1b}[{}m{text}\u{1b}[0m", paint.code()) } else { text.to_owned() }
 }
 
 /// Something under way.

@@ -9,15 +9,16 @@ use miette::{
     Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode,
 };
 use sanctum_guest::GuestPaths;
+use sanctum_host::program;
 use sanctum_model::Manifest;
-use sanctum_model::manifest::{ManifestError, Problem};
+use sanctum_model::manifest::Problem;
 use sanctum_plan::Layout;
 use sanctum_secrets::Secrets;
 use sanctum_wire::Client;
 use sha2::{Digest as _, Sha256};
 
 use crate::failure::{CONFIGURATION, Failure};
-use crate::output::Output;
+use crate::output::{Output, Palette};
 
 /// The directories of this run, from the environment.
 #[derive(Clone, Debug)]
@@ -28,8 +29,10 @@ pub(crate) struct Place {
 /// A manifest with the text it was read from.
 #[derive(Debug)]
 pub(crate) struct Loaded {
+    pub(crate) path: String,
     pub(crate) manifest: Manifest,
     pub(crate) sha256: String,
+    pub(crate) text: String,
 }
 
 impl Place {
@@ -80,7 +83,7 @@ impl Place {
     pub(crate) fn load(&self, output: &Output) -> Result<Loaded, Failure> {
         let path = self.layout.manifest();
         match fs::read_to_string(&path) {
-            Ok(text) => loaded(&path, &text, output),
+            Ok(text) => loaded(&path, text, output.palette_err()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 Err(Failure::new(format!("there is no manifest at `{path}`"))
                     .with_code(CONFIGURATION)
@@ -100,22 +103,35 @@ fn text(path: &Path) -> Result<String, Failure> {
     })
 }
 
-fn loaded(path: &str, text: &str, output: &Output) -> Result<Loaded, Failure> {
-    match Manifest::parse(text) {
-        Ok(manifest) => Ok(Loaded { manifest, sha256: format!("{:x}", Sha256::digest(text)) }),
-        Err(error) => Err(manifest_failure(path, text, &error, output.has_color_err())),
+/// Reads the text of a manifest, and looks for the programs it names.
+pub(crate) fn loaded(path: &str, text: String, palette: Palette) -> Result<Loaded, Failure> {
+    let programs = std::env::var_os("PATH").unwrap_or_default();
+    match program::parse_manifest(&text, &programs) {
+        Ok(manifest) => {
+            let sha256 = format!("{:x}", Sha256::digest(&text));
+            Ok(Loaded { path: path.to_owned(), manifest, sha256, text })
+        }
+        Err(error) => Err(manifest_failure(path, &text, error.problems(), palette)),
     }
 }
 
 /// Every problem with the line it is on.
-fn manifest_failure(path: &str, text: &str, error: &ManifestError, color: bool) -> Failure {
-    let count = error.problems().len();
+pub(crate) fn manifest_failure(
+    path: &str,
+    text: &str,
+    problems: &[Problem],
+    palette: Palette,
+) -> Failure {
+    let count = problems.len();
     let noun = if count == 1 { "problem" } else { "problems" };
     let mut failure =
         Failure::new(format!("cannot use `{path}`: {count} {noun}")).with_code(CONFIGURATION);
-    let theme = if color { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+    let theme = match palette {
+        Palette::Colors => GraphicalTheme::unicode(),
+        Palette::Plain => GraphicalTheme::unicode_nocolor(),
+    };
     let handler = GraphicalReportHandler::new_themed(theme).with_links(false);
-    for problem in error.problems() {
+    for problem in problems {
         let report = Report { problem, source: NamedSource::new(path, text.to_owned()) };
         let mut rendered = String::new();
         if handler.render_report(&mut rendered, &report).is_err() {
