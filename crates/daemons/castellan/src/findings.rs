@@ -61,6 +61,12 @@ fn finding(state: &ComponentState, casualties: Vec<String>) -> Option<Finding> {
             format!("its last {} runs failed: {}", state.crashes_in_row, reason(state)),
             format!("`sanctum logs {name}`"),
         ),
+        // One that fell and is on its way up is a finding only for those it keeps down.
+        PhaseName::Starting if !state.last_exit.is_empty() && !casualties.is_empty() => (
+            "crashed",
+            format!("ended with {}, and is starting again", state.last_exit),
+            format!("`sanctum logs {name}`"),
+        ),
         // One that somebody stopped is a finding only for those it keeps down.
         PhaseName::Stopped if !state.wanted && !casualties.is_empty() => (
             "stopped",
@@ -76,7 +82,7 @@ fn finding(state: &ComponentState, casualties: Vec<String>) -> Option<Finding> {
         | PhaseName::Scheduled => return None,
     };
     let severity = match state.phase {
-        PhaseName::Stopped => Severity::Degraded,
+        PhaseName::Stopped | PhaseName::Starting => Severity::Degraded,
         _other => state.severity().max(Severity::Degraded),
     };
     let (code, component) = (code.to_owned(), name.clone());
