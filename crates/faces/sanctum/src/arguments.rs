@@ -68,6 +68,8 @@ pub(crate) enum Command {
     Model(Model),
     /// Check the machine and every hop to the answer. Touches nothing.
     Doctor(Json),
+    /// Look at everything from outside, once, without believing castellan.
+    Sweep(Sweep),
     /// Take one look, for castellan: ends with 0 if it shows what it should.
     #[command(subcommand, hide = true)]
     Probe(Probe),
@@ -159,6 +161,20 @@ pub(crate) struct Chitti {
     /// Print each event as it is written, one JSON object a line.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(crate) struct Sweep {
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Seconds that all of it may take.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10,
+          value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub(crate) time: u64,
+    /// Only what `[component.NAME]` declares, as a castellan that was started so keeps it.
+    #[arg(long, hide = true)]
+    pub(crate) only_declared: bool,
 }
 
 #[derive(Debug, Subcommand)]

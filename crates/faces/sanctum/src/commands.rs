@@ -13,6 +13,7 @@ mod orders;
 mod plan;
 mod probe;
 mod status;
+mod sweep;
 mod up;
 
 use std::process::ExitCode;
@@ -50,6 +51,7 @@ pub(crate) fn run(arguments: Arguments, output: &Output) -> Outcome {
         Command::Guest(command) => guest::run(&place, output, command),
         Command::Model(command) => model::run(&place, output, command),
         Command::Doctor(options) => doctor::run(&place, output, options.json),
+        Command::Sweep(options) => sweep::run(&place, output, options),
         Command::Probe(probe) => probe::run(&place, output, &probe),
         Command::Completions { shell } => {
             let mut script = Vec::new();

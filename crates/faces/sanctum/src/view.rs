@@ -6,4 +6,5 @@ pub(crate) mod explain;
 pub(crate) mod probe;
 mod roots;
 pub(crate) mod status;
+pub(crate) mod sweep;
 pub(crate) mod words;
