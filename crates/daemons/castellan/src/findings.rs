@@ -81,10 +81,9 @@ fn finding(state: &ComponentState, casualties: Vec<String>) -> Option<Finding> {
         | PhaseName::Done
         | PhaseName::Scheduled => return None,
     };
-    let severity = match state.phase {
-        PhaseName::Stopped | PhaseName::Starting => Severity::Degraded,
-        _other => state.severity().max(Severity::Degraded),
-    };
+    let is_passing = matches!(state.phase, PhaseName::Stopped | PhaseName::Starting);
+    let severity =
+        if is_passing { Severity::Degraded } else { state.severity().max(Severity::Degraded) };
     let (code, component) = (code.to_owned(), name.clone());
     Some(Finding { code, component, what, mend, casualties, severity })
 }

@@ -2,10 +2,11 @@
 
 mod adopt;
 mod children;
+mod foreign;
 mod kept;
 mod looks;
 mod orders;
-mod rounds;
+pub(crate) mod rounds;
 mod state;
 
 use std::collections::{HashMap, VecDeque};
@@ -16,6 +17,7 @@ use std::time::Duration;
 use sanctum_daemon::Shutdown;
 use sanctum_model::{Component, Moment};
 use sanctum_plan::Layout;
+use sanctum_plan::capacity::Pool;
 use sanctum_plan::supervise::{Effect, Event, Exit, Fleet, Looks, Order, Patience, Seen};
 use sanctum_wire::{ChangePlan, Fault, Snapshot, Verb};
 use tokio::sync::{mpsc, oneshot};
@@ -64,6 +66,7 @@ enum News {
     Said(Vec<Said>),
     /// The end of a program that is not our child.
     Ended,
+    Foreign(foreign::Answer),
 }
 
 /// Who waits for the end of a process of ours.
@@ -90,6 +93,7 @@ pub(crate) struct Plan {
     pub(crate) base: Snapshot,
     /// Why the manifest on disk is not the one in force; empty if it is.
     pub(crate) manifest_fault: String,
+    pub(crate) pool: Pool,
 }
 
 /// Keeps the fleet.
@@ -101,6 +105,7 @@ pub(crate) struct Keeper {
     layout: Layout,
     scope: crate::run::Scope,
     manifest_fault: String,
+    pool: Pool,
     journal: Journal,
     record: Record,
     lease: Lease,
@@ -127,7 +132,7 @@ pub(crate) struct Handle {
 
 impl Keeper {
     pub(crate) fn new(plan: Plan, tasks: Shutdown) -> (Self, Handle) {
-        let Plan { components, layout, scope, base, manifest_fault } = plan;
+        let Plan { components, layout, scope, base, manifest_fault, pool } = plan;
         let fleet = Fleet::new(&components);
         let kept = components.into_iter().map(Kept::new).collect();
         let (requests, receiver) = mpsc::channel(QUEUE_MAX);
@@ -141,6 +146,7 @@ impl Keeper {
             layout,
             scope,
             manifest_fault,
+            pool,
             tasks,
             started: Instant::now(),
             slept: Duration::ZERO,
@@ -198,7 +204,9 @@ impl Keeper {
         match news {
             News::Looked(seen, note) => self.on_look(index, seen, note),
             News::Said(said) => self.on_said(index, said),
-            News::Ended => self.on_foreign_end(index),
+            News::Ended if self.is_foreign(index) => self.ask_foreign(index),
+            News::Ended => self.on_adopted_end(index),
+            News::Foreign(answer) => self.on_foreign(index, answer),
         }
     }
 

@@ -23,7 +23,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 /// What is read of one pipe before others have their turn.
-const PIECE_BYTES_MAX: usize = 32 * 1024;
+const PIECE_BYTES_MAX: usize = 16 * 1024;
 /// What is still read of a pipe at the end.
 const LAST_BYTES_MAX: usize = 1024 * 1024;
 

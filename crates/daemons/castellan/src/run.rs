@@ -11,6 +11,7 @@ use sanctum_daemon::Shutdown;
 use sanctum_host::{file, process};
 use sanctum_model::manifest::ManifestError;
 use sanctum_model::{Component, Manifest};
+use sanctum_plan::capacity::Pool;
 use sanctum_plan::{Layout, stack};
 use sanctum_wire::Snapshot;
 use sha2::{Digest as _, Sha256};
@@ -18,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::control;
 use crate::journal::now_ms;
-use crate::keeper::{Keeper, Plan};
+use crate::keeper::{Keeper, Plan, rounds};
 use crate::reaper::Reaper;
 
 /// The time the control connections get at the end.
@@ -35,6 +36,7 @@ pub struct Config {
     scope: Scope,
     manifest_sha256: String,
     manifest_fault: String,
+    pool: Pool,
 }
 
 /// Which components of a manifest are kept.
@@ -156,7 +158,8 @@ impl Config {
         {
             tracing::warn!(error = %sanctum_model::ErrorChain(&error), "cannot keep the manifest");
         }
-        Ok(Self { layout, components, scope, manifest_sha256, manifest_fault })
+        let pool = rounds::pool(manifest.memory());
+        Ok(Self { layout, components, scope, manifest_sha256, manifest_fault, pool })
     }
 }
 
@@ -184,7 +187,7 @@ pub fn run(config: Config) -> Result<(), RunError> {
 }
 
 async fn keep(config: Config) -> Result<(), RunError> {
-    let Config { layout, components, scope, manifest_sha256, manifest_fault } = config;
+    let Config { layout, components, scope, manifest_sha256, manifest_fault, pool } = config;
     process::collect_orphans();
     let reaper = Reaper::new()
         .map_err(|source| RunError::System { what: "listen to the ends of children", source })?;
@@ -203,7 +206,7 @@ async fn keep(config: Config) -> Result<(), RunError> {
         components: Vec::new(),
     };
     let shutdown = Shutdown::default();
-    let plan = Plan { components, layout, scope, base, manifest_fault };
+    let plan = Plan { components, layout, scope, base, manifest_fault, pool };
     let (keeper, handle) = Keeper::new(plan, shutdown.clone());
     shutdown.spawn(control::serve(listener, handle, shutdown.clone()));
     // The socket answers until the last component has ended: a stop can be watched.

@@ -108,7 +108,8 @@ pub fn collect_orphans() {
 /// where the system gives them to somebody else.
 pub fn orphans(known: impl Fn(u32) -> bool) -> Vec<u32> {
     if cfg!(target_os = "linux") {
-        let children = listed_children().unwrap_or_else(|| pids().filter(is_child).collect());
+        let children =
+            listed_children().unwrap_or_else(|| pids().filter(|pid| is_child(*pid)).collect());
         children.into_iter().filter(|pid| !known(*pid)).collect()
     } else {
         Vec::new()
@@ -127,14 +128,14 @@ fn listed_children() -> Option<Vec<u32>> {
 
 /// Asks for the end of a process without waiting for it or taking it: refused for a stranger's.
 #[cfg(target_os = "linux")]
-fn is_child(pid: &u32) -> bool {
+fn is_child(pid: u32) -> bool {
     use rustix::process::{WaitId, WaitIdOptions, waitid};
     let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-    raw(*pid).is_some_and(|pid| waitid(WaitId::Pid(pid), look).is_ok())
+    raw(pid).is_some_and(|pid| waitid(WaitId::Pid(pid), look).is_ok())
 }
 
 #[cfg(not(target_os = "linux"))]
-fn is_child(_: &u32) -> bool {
+fn is_child(_: u32) -> bool {
     false
 }
 

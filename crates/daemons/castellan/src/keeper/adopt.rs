@@ -59,15 +59,16 @@ impl Keeper {
         let started = SystemTime::UNIX_EPOCH + Duration::from_millis(child.started_at_ms);
         let pid = child.identity.pid;
         self.journal.add(&child.component, "adopted", format!("pid {pid}"));
-        for trouble in [self.open_output(index).err(), self.listen(index).err()] {
-            if let Some(trouble) = trouble {
-                self.kept[index].note = trouble;
-            }
+        let ready = self.open_output(index).and_then(|()| self.listen(index).map(drop));
+        if let Err(trouble) = ready {
+            self.kept[index].note = trouble;
         }
         // It has said so to the castellan that started it.
         self.kept[index].said.is_ready = true;
         self.kept[index].said.at = Some(self.now());
-        self.begin(index, child.identity.clone(), Origin::Adopted, started);
+        let foreign = self.is_foreign(index);
+        let origin = if foreign { Origin::Foreign } else { Origin::Adopted };
+        self.begin(index, child.identity.clone(), origin, started);
         self.watch(index, child.identity.clone());
         self.happen(index, Event::Adopted);
     }

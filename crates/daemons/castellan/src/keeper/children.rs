@@ -30,6 +30,10 @@ impl Keeper {
             return Some(Event::Refused);
         }
         self.kept[index].note.clear();
+        if self.is_foreign(index) {
+            self.start_foreign(index);
+            return None;
+        }
         match self.spawn_own(index) {
             Ok(()) => None,
             Err(reason) => {
@@ -145,6 +149,9 @@ impl Keeper {
     /// What speaks against starting a component now: somebody else has its port, or there is no
     /// room for it.
     fn obstacle(&self, index: usize) -> Option<String> {
+        if self.is_foreign(index) {
+            return self.no_room(index); // its keeper may have started it already
+        }
         let component = &self.kept[index].component;
         for claim in &component.ports {
             match port::look(claim.address.port()) {
@@ -213,7 +220,7 @@ impl Keeper {
         }
     }
 
-    pub(super) fn on_foreign_end(&mut self, index: usize) {
+    pub(super) fn on_adopted_end(&mut self, index: usize) {
         let Some(child) = &self.kept[index].child else { return };
         let how = format!("how is not known for one that was adopted (pid {})", child.identity.pid);
         self.on_end(index, Exit::Unknown, how);
@@ -274,6 +281,10 @@ impl Keeper {
         let reason = self.reason_to_end(index);
         let name = self.kept[index].component.name.clone();
         self.journal.add(name.as_str(), "stopping", reason);
+        if self.is_foreign(index) {
+            self.stop_foreign(index);
+            return None;
+        }
         self.signal(index, process::terminate_group, process::terminate);
         None
     }
@@ -281,6 +292,10 @@ impl Keeper {
     pub(super) fn kill(&mut self, index: usize) -> Option<Event> {
         let name = self.kept[index].component.name.clone();
         self.journal.add(name.as_str(), "killing", "what is left of it does not end by itself");
+        if self.is_foreign(index) {
+            self.kill_foreign(index);
+            return None;
+        }
         self.signal(index, process::kill_group, process::kill);
         None
     }

@@ -80,7 +80,7 @@ impl Keeper {
             return;
         }
         let (mut seen, mut note) = (seen, note);
-        if seen == Seen::Good && !self.kept[index].port_seen {
+        if seen == Seen::Good && !self.kept[index].port_seen && !self.is_foreign(index) {
             match self.stranger(index) {
                 Some(stranger) => (seen, note) = (Seen::Bad, stranger),
                 None => self.kept[index].port_seen = true,

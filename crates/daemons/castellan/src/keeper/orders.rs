@@ -4,6 +4,7 @@ use std::path::Path;
 
 use sanctum_host::{file, program};
 use sanctum_model::{Component, ComponentName, ErrorChain};
+use sanctum_plan::capacity::Pool;
 use sanctum_plan::supervise::{Event, Order};
 use sanctum_wire::{Change, ChangeKind, ChangePlan, Fault, ManifestProblem, Verb};
 use sha2::{Digest as _, Sha256};
@@ -21,7 +22,7 @@ impl Keeper {
                 drop(reply.send(self.on_order(&component, verb)));
             }
             Request::Plan { manifest, reply } => {
-                let plan = self.read(&manifest).map(|components| self.plan(&components));
+                let plan = self.read(&manifest).map(|(components, _)| self.plan(&components));
                 drop(reply.send(plan));
             }
             Request::Apply { manifest, reply } => drop(reply.send(self.apply(&manifest))),
@@ -92,10 +93,13 @@ impl Keeper {
     }
 
     /// What a manifest would keep.
-    fn read(&self, manifest: &str) -> Result<Vec<Component>, Fault> {
+    fn read(&self, manifest: &str) -> Result<(Vec<Component>, Pool), Fault> {
         let path = std::env::var_os("PATH").unwrap_or_default();
         match program::parse_manifest(manifest, &path) {
-            Ok(manifest) => Ok(self.scope.components(&manifest, &self.layout)),
+            Ok(manifest) => {
+                let pool = super::rounds::pool(manifest.memory());
+                Ok((self.scope.components(&manifest, &self.layout), pool))
+            }
             Err(error) => Err(Fault {
                 error: "the manifest cannot be used, and nothing was changed".to_owned(),
                 problems: error
@@ -146,7 +150,7 @@ impl Keeper {
     fn apply(&mut self, manifest: &str) -> Result<ChangePlan, Fault> {
         let refused = |error: String| Fault { error, problems: Vec::new() };
         self.may_change().map_err(refused)?;
-        let components = self.read(manifest)?;
+        let (components, pool) = self.read(manifest)?;
         let mut plan = self.plan(&components);
         for path in [self.layout.manifest(), self.layout.last_good()] {
             file::write_atomic(Path::new(&path), manifest.as_bytes(), 0o600)
@@ -154,12 +158,13 @@ impl Keeper {
         }
         self.base.manifest_sha256 = format!("{:x}", Sha256::digest(manifest));
         self.manifest_fault.clear();
+        self.pool = pool;
         let touched: Vec<_> = plan.changes.iter().map(|it| it.component.clone()).collect();
         self.journal.add("castellan", "applied", touched.join(" "));
         let now = self.now();
         for change in plan.changes.iter().filter(|change| change.kind == ChangeKind::Remove) {
             if let Some(kept) = self.kept.iter_mut().find(|kept| kept.name() == change.component) {
-                kept.author = "apply: it is no longer in the manifest".to_owned();
+                "apply: it is no longer in the manifest".clone_into(&mut kept.author);
             }
         }
         let effects = self.fleet.replan(&components, now);
@@ -169,7 +174,7 @@ impl Keeper {
             match self.kept.get_mut(index) {
                 Some(kept) if kept.component.name == component.name => {
                     if kept.definition != record::definition(&component) {
-                        kept.author = "apply: it is started otherwise now".to_owned();
+                        "apply: it is started otherwise now".clone_into(&mut kept.author);
                         restarts.push(index);
                     }
                     kept.definition = record::definition(&component);

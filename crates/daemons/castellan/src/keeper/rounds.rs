@@ -7,7 +7,8 @@ use std::{env, fs};
 
 use jiff::{Timestamp, civil, tz::TimeZone};
 use sanctum_host::memory;
-use sanctum_model::Civil;
+use sanctum_model::manifest::MemoryPool;
+use sanctum_model::{ByteSize, Civil};
 use sanctum_model::{Calendar, Life, Moment};
 use sanctum_plan::capacity::{Claim, Pool, admit, given};
 use sanctum_plan::supervise::{Event, Order};
@@ -97,7 +98,7 @@ impl Keeper {
         if wanted.peak_bytes == 0 {
             return None;
         }
-        let refusal = admit(pool()?, &self.claims(|_| true), &wanted).err()?;
+        let refusal = admit(self.pool, &self.claims(|_| true), &wanted).err()?;
         Some(format!("{refusal}; {}", refusal.mend()))
     }
 
@@ -106,8 +107,8 @@ impl Keeper {
         self.claims(|kept| kept.component.memory.peak_bytes > 0)
     }
 
-    pub(super) fn ledger(claims: &[Claim]) -> MemoryLedger {
-        let Some(pool) = pool() else { return MemoryLedger::default() };
+    pub(super) fn ledger(&self, claims: &[Claim]) -> MemoryLedger {
+        let pool = self.pool;
         MemoryLedger {
             physical_bytes: pool.physical,
             pool_bytes: pool.bytes(),
@@ -141,8 +142,14 @@ impl Keeper {
     }
 }
 
-fn pool() -> Option<Pool> {
-    memory::physical().map(Pool::of)
+/// The machine's memory, as the manifest parts it. Where it cannot be told there is no limit.
+pub(crate) fn pool(told: &MemoryPool) -> Pool {
+    let usual = Pool::of(memory::physical().unwrap_or(u64::MAX));
+    Pool {
+        reserved: told.reserved.map_or(usual.reserved, ByteSize::bytes),
+        safety: told.safety.map_or(usual.safety, ByteSize::bytes),
+        ..usual
+    }
 }
 
 /// The time until the next point of a calendar, in local time.

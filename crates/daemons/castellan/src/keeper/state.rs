@@ -23,7 +23,7 @@ impl Keeper {
                 state.memory_bytes = claim.measured_bytes;
             }
         }
-        snapshot.memory = Self::ledger(&claims);
+        snapshot.memory = self.ledger(&claims);
         snapshot
     }
 
