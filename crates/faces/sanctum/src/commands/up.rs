@@ -26,6 +26,8 @@ use crate::view::changes;
 const ANSWER_MAX: Duration = Duration::from_secs(10);
 /// How often it is asked meanwhile.
 const ANSWER_INTERVAL: Duration = Duration::from_millis(50);
+/// The time until it is started again where another one held its lock.
+const TAKEN_INTERVAL: Duration = Duration::from_millis(500);
 /// The time the old castellan may take to leave.
 const LEAVE_MAX: Duration = Duration::from_secs(10);
 /// The exit code of a castellan that finds another one at work.
@@ -210,7 +212,10 @@ async fn replace(place: &Place) -> Result<(), Failure> {
     let client = place.client();
     match client.handover().await {
         // Of another version, it answers in other words.
-        Ok(_) | Err(ClientError::Strange { .. } | ClientError::NotRunning { .. }) => {}
+        Ok(_)
+        | Err(
+            ClientError::Strange { .. } | ClientError::Broken(_) | ClientError::NotRunning { .. },
+        ) => {}
         Err(error) => return Err(failure(&error)),
     }
     timeout(LEAVE_MAX, wait_until_gone(&client, |_| {})).await.map_err(|_| {
@@ -230,11 +235,18 @@ async fn start(place: &Place) -> Result<(), Failure> {
                 return Ok(());
             }
             match child.try_wait() {
-                Ok(Some(status)) if status.code() != Some(TAKEN) => {
+                // Another one starts just now, or is about to end.
+                Ok(Some(status)) if status.code() == Some(TAKEN) => {
+                    sleep(TAKEN_INTERVAL).await;
+                    if client.snapshot().await.is_err() {
+                        child = start_castellan(place)?;
+                    }
+                }
+                Ok(Some(status)) => {
                     let what = format!("castellan ended at once: {status}");
                     return Err(castellan_failure(place, &what));
                 }
-                Ok(Some(_) | None) | Err(_) => sleep(ANSWER_INTERVAL).await,
+                Ok(None) | Err(_) => sleep(ANSWER_INTERVAL).await,
             }
         }
     });
