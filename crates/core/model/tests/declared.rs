@@ -185,11 +185,11 @@ fn a_success_that_is_fatal_by_default_is_a_success() {
 #[test]
 fn castellan_and_memory_have_sections() {
     let manifest = Manifest::default();
-    assert_eq!(manifest.castellan().deadman, Deadman::Kept);
-    assert_eq!((manifest.memory().reserved, manifest.memory().safety), (None, None));
-    let text = "[castellan]\ndeadman = false\n[memory]\nreserved = \"2GiB\"\nsafety = \"0MiB\"\n";
-    let manifest = Manifest::parse(text).unwrap();
     assert_eq!(manifest.castellan().deadman, Deadman::Absent);
+    assert_eq!((manifest.memory().reserved, manifest.memory().safety), (None, None));
+    let text = "[castellan]\ndeadman = true\n[memory]\nreserved = \"2GiB\"\nsafety = \"0MiB\"\n";
+    let manifest = Manifest::parse(text).unwrap();
+    assert_eq!(manifest.castellan().deadman, Deadman::Kept);
     assert_eq!(manifest.memory().reserved, Some(ByteSize::gibibytes(2)));
     assert_eq!(manifest.memory().safety, Some(ByteSize::from_bytes(0)));
 }
@@ -197,9 +197,8 @@ fn castellan_and_memory_have_sections() {
 #[test]
 fn what_does_not_exist_cannot_be_needed() {
     let text = "[component.x]\nprogram = \"x\"\nneeds = [\"castellan-deadman\"]\n";
-    Manifest::parse(text).unwrap();
-    let text = format!("[castellan]\ndeadman = false\n{text}");
-    assert!(shown(&text).contains("`castellan-deadman`, which does not exist"), "{}", shown(&text));
+    Manifest::parse(&format!("[castellan]\ndeadman = true\n{text}")).unwrap();
+    assert!(shown(text).contains("`castellan-deadman`, which does not exist"), "{}", shown(text));
 }
 
 #[test]

@@ -22,6 +22,11 @@ impl Layout {
         format!("{}/sanctum.toml", self.home)
     }
 
+    /// The manifest that was last applied.
+    pub fn last_good(&self) -> String {
+        format!("{}/sanctum.last-good.toml", self.home)
+    }
+
     /// The directory of secrets, mode 700.
     pub fn secrets(&self) -> String {
         format!("{}/secrets", self.home)

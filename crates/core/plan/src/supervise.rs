@@ -5,7 +5,10 @@
 //! knows a process, a file or a clock; `castellan` carries the effects out.
 
 mod fleet;
+mod patience;
 mod phase;
+mod transition;
 
 pub use fleet::{Fleet, Member, Order};
-pub use phase::{Effect, Event, Needs, Patience, Phase, Seen};
+pub use patience::{CodeSet, Kind, Looks, Patience};
+pub use phase::{Effect, Event, Exit, Movement, Needs, Phase, Recent, Seen, Then};

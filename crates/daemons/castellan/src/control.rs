@@ -9,7 +9,7 @@ use std::{fs, io};
 use bytes::Bytes;
 use http_body_util::channel::Channel;
 use http_body_util::combinators::BoxBody;
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -33,6 +33,12 @@ const CONNECTIONS_MAX: usize = 64;
 const HEAD_MAX: Duration = Duration::from_secs(5);
 /// A comment is sent to a listener this often, so that a dead one is found.
 const COMMENT_INTERVAL: Duration = Duration::from_secs(15);
+/// The time a manifest may take to arrive.
+const BODY_MAX: Duration = Duration::from_secs(5);
+/// The longest manifest that is read.
+const MANIFEST_BYTES_MAX: usize = 1024 * 1024;
+/// How often the server shows that it is alive.
+const BEAT_INTERVAL: Duration = Duration::from_secs(2);
 /// Frames that wait for a slow listener.
 const FRAMES_MAX: usize = 16;
 
@@ -52,7 +58,10 @@ pub(crate) fn bind(path: &Path) -> io::Result<UnixListener> {
 pub(crate) async fn serve(listener: UnixListener, handle: Handle, shutdown: Shutdown) {
     let places = std::sync::Arc::new(tokio::sync::Semaphore::new(CONNECTIONS_MAX));
     let stop = shutdown.token();
+    let started = tokio::time::Instant::now();
+    let mut beat = tokio::time::interval(BEAT_INTERVAL);
     loop {
+        handle.beat.store(started.elapsed().as_secs(), std::sync::atomic::Ordering::Relaxed);
         let place = tokio::select! {
             place = places.clone().acquire_owned() => place.expect("the semaphore is never closed"),
             () = stop.cancelled() => return,
@@ -66,6 +75,7 @@ pub(crate) async fn serve(listener: UnixListener, handle: Handle, shutdown: Shut
                     continue;
                 }
             },
+            _ = beat.tick() => continue,
             () = stop.cancelled() => return,
         };
         let (handle, tasks) = (handle.clone(), shutdown.clone());
@@ -110,8 +120,14 @@ async fn answer(
     let (method, words) = (request.method(), words.as_slice());
     match (method, words) {
         (&Method::GET, ["v1", "snapshot"]) => {
-            let snapshot = handle.snapshots.borrow().clone();
-            json(StatusCode::OK, &*snapshot)
+            let (reply, answer) = oneshot::channel();
+            if handle.requests.send(Request::Snapshot { reply }).await.is_err() {
+                return fault(StatusCode::SERVICE_UNAVAILABLE, "castellan is ending");
+            }
+            match answer.await {
+                Ok(snapshot) => json(StatusCode::OK, &snapshot),
+                Err(_) => fault(StatusCode::SERVICE_UNAVAILABLE, "castellan is ending"),
+            }
         }
         (&Method::GET, ["v1", "events"]) => match since(request.uri().query()) {
             Some(since) => events(&handle, since, shutdown).await,
@@ -124,6 +140,10 @@ async fn answer(
             }
             None => fault(StatusCode::NOT_FOUND, "the verbs are start, stop and restart"),
         },
+        (&Method::POST, ["v1", verb @ ("plan" | "apply")]) => {
+            let is_apply = *verb == "apply";
+            change(request, &handle, is_apply).await
+        }
         (&Method::POST, ["v1", "shutdown"]) => {
             order(&handle, |reply| Request::Shutdown { reply }).await
         }
@@ -132,9 +152,36 @@ async fn answer(
         }
         (
             _,
-            ["v1", "snapshot" | "events" | "shutdown" | "handover"] | ["v1", "components", _, _],
+            ["v1", "snapshot" | "events" | "shutdown" | "handover" | "plan" | "apply"]
+            | ["v1", "components", _, _],
         ) => fault(StatusCode::METHOD_NOT_ALLOWED, "read with GET, order with POST"),
         _ => fault(StatusCode::NOT_FOUND, "there is nothing at this path"),
+    }
+}
+
+/// A manifest is sent: what it comes to, or that it be so.
+async fn change(request: HttpRequest<Incoming>, handle: &Handle, is_apply: bool) -> Response<Body> {
+    let body = Limited::new(request.into_body(), MANIFEST_BYTES_MAX).collect();
+    let Ok(Ok(body)) = tokio::time::timeout(BODY_MAX, body).await else {
+        return fault(StatusCode::BAD_REQUEST, "send the manifest as the body, at most 1 MiB");
+    };
+    let Ok(manifest) = String::from_utf8(body.to_bytes().to_vec()) else {
+        return fault(StatusCode::BAD_REQUEST, "the manifest is not UTF-8");
+    };
+    let (reply, answer) = oneshot::channel();
+    let request = if is_apply {
+        Request::Apply { manifest, reply }
+    } else {
+        Request::Plan { manifest, reply }
+    };
+    if handle.requests.send(request).await.is_err() {
+        return fault(StatusCode::SERVICE_UNAVAILABLE, "castellan is ending");
+    }
+    match answer.await {
+        Ok(Ok(plan)) => json(StatusCode::OK, &plan),
+        Ok(Err(fault)) if fault.problems.is_empty() => json(StatusCode::CONFLICT, &fault),
+        Ok(Err(fault)) => json(StatusCode::UNPROCESSABLE_ENTITY, &fault),
+        Err(_) => fault(StatusCode::SERVICE_UNAVAILABLE, "castellan is ending"),
     }
 }
 

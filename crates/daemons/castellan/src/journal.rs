@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use sanctum_host::file;
+use sanctum_host::rotating::{Archivist, RotatingFile, Writers};
 use sanctum_model::ErrorChain;
 use sanctum_wire::Event;
 use tokio::sync::broadcast;
@@ -13,13 +13,13 @@ use tokio::sync::broadcast;
 const KEPT_MAX: usize = 1024;
 /// Events a slow listener may be behind before it is cut off.
 const BEHIND_MAX: usize = 256;
-/// Past this size the journal file is rotated.
-const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// What the journal takes of the disk, older files included.
+const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// The events of this castellan.
 #[derive(Debug)]
 pub(crate) struct Journal {
-    path: PathBuf,
+    file: RotatingFile,
     sequence: u64,
     kept: VecDeque<Event>,
     listeners: broadcast::Sender<Event>,
@@ -35,7 +35,9 @@ pub(crate) struct Subscription {
 impl Journal {
     pub(crate) fn at(path: impl Into<PathBuf>) -> Self {
         let (listeners, _) = broadcast::channel(BEHIND_MAX);
-        Self { path: path.into(), sequence: 0, kept: VecDeque::new(), listeners }
+        let file =
+            RotatingFile::new(path.into(), FILE_BYTES_MAX, Writers::Several, Archivist::default());
+        Self { file, sequence: 0, kept: VecDeque::new(), listeners }
     }
 
     /// Writes an event down and tells it. A full disk must not stop supervision: a line that
@@ -49,12 +51,9 @@ impl Journal {
             what: what.to_owned(),
             detail: detail.into(),
         };
-        tracing::info!(component, what, detail = event.detail, "event");
-        let line = serde_json::to_string(&event).expect("an event has only texts and numbers");
-        if let Err(error) = file::rotate_log(&self.path, FILE_BYTES_MAX) {
-            tracing::warn!(%error, "cannot rotate the journal");
-        }
-        if let Err(error) = file::append_line(&self.path, &line) {
+        let mut line = serde_json::to_string(&event).expect("an event has only texts and numbers");
+        line.push('\n');
+        if let Err(error) = self.file.append(line.as_bytes()) {
             tracing::error!(error = %ErrorChain(&error), "cannot write the journal");
         }
         if self.kept.len() == KEPT_MAX {
@@ -73,6 +72,11 @@ impl Journal {
 
 /// Milliseconds since 1970.
 pub(crate) fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    ms_since_1970(SystemTime::now())
+}
+
+/// A moment of the wall's clock in milliseconds since 1970.
+pub(crate) fn ms_since_1970(at: SystemTime) -> u64 {
+    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -4,9 +4,14 @@
 //! holds no secret. Its own death costs no component a restart: the next castellan adopts them.
 
 mod control;
+mod findings;
 mod journal;
 mod keeper;
+mod lease;
+mod notify;
+mod output;
+mod reaper;
 mod record;
 mod run;
 
-pub use run::{Config, RunError, run};
+pub use run::{Config, RunError, Scope, run};

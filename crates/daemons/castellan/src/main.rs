@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use castellan::Config;
+use castellan::{Config, Scope};
 use clap::Parser;
 use sanctum_model::ErrorChain;
 
@@ -23,6 +23,9 @@ struct Arguments {
     /// Leave the terminal's session, so that its end is not ours.
     #[arg(long)]
     own_session: bool,
+    /// Keep only what `[component.NAME]` declares, not the system's own components.
+    #[arg(long)]
+    only_declared: bool,
 }
 
 fn main() -> ExitCode {
@@ -34,7 +37,8 @@ fn main() -> ExitCode {
     }
     let programs =
         std::env::current_exe().ok().and_then(|program| program.parent().map(PathBuf::from));
-    let config = match Config::new(&arguments.home, &arguments.cache, programs.as_deref()) {
+    let scope = if arguments.only_declared { Scope::Declared } else { Scope::All };
+    let config = match Config::new(&arguments.home, &arguments.cache, programs.as_deref(), scope) {
         Ok(config) => config,
         Err(error) => {
             tracing::error!(error = %ErrorChain(&error), "cannot start");

@@ -1,80 +1,100 @@
-//! The record of living children, for the castellan after this one.
+//! The record of living children, for the castellan after this one: a small file for each.
+//!
+//! A power cut ends every child, so that what is written here needs no flush to the disk: it must
+//! only be whole when castellan alone has died.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use sanctum_host::file::{self, WriteError};
+use sanctum_host::file;
 use sanctum_host::process::Identity;
 use sanctum_model::Component;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-/// The form of the file.
-const VERSION: u32 = 1;
+/// The form of a file.
+const VERSION: u32 = 2;
 
 /// A child as it is written down.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Child {
+    version: u32,
     /// The component's name.
     pub(crate) component: String,
     /// The process.
     pub(crate) identity: Identity,
     /// What it was started as; another definition makes it a stranger.
     pub(crate) definition: String,
+    /// When it was started, in milliseconds since 1970.
+    pub(crate) started_at_ms: u64,
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    version: u32,
-    children: Vec<Child>,
+impl Child {
+    pub(crate) fn new(
+        component: &str,
+        identity: Identity,
+        definition: &str,
+        started_at_ms: u64,
+    ) -> Self {
+        let (component, definition) = (component.to_owned(), definition.to_owned());
+        Self { version: VERSION, component, identity, definition, started_at_ms }
+    }
 }
 
-/// Where children are written down.
+/// The directory where children are written down.
 #[derive(Clone, Debug)]
 pub(crate) struct Record {
-    path: PathBuf,
+    directory: PathBuf,
 }
 
 impl Record {
-    pub(crate) fn at(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into() }
+    pub(crate) fn at(directory: impl Into<PathBuf>) -> Self {
+        Self { directory: directory.into() }
     }
 
-    /// What the last castellan wrote down. A record that cannot be understood is set aside under
-    /// another name and said so: it protects nothing, and it is not worth not starting for.
+    /// What the last castellan wrote down. What cannot be understood is set aside under another
+    /// name and said so: it protects nothing, and it is not worth not starting for.
     pub(crate) fn read(&self) -> Vec<Child> {
-        let bytes = match fs::read(&self.path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Vec::new(),
-            Err(error) => {
-                tracing::warn!(path = %self.path.display(), %error, "cannot read the record of children");
-                return Vec::new();
-            }
-        };
-        match serde_json::from_slice::<File>(&bytes) {
-            Ok(file) if file.version == VERSION => file.children,
-            Ok(_) | Err(_) => {
-                let aside = self.path.with_extension("torn");
-                let moved = fs::rename(&self.path, &aside);
-                tracing::warn!(path = %aside.display(), ?moved, "the record of children is torn, set aside");
-                Vec::new()
-            }
-        }
+        let entries = fs::read_dir(&self.directory).into_iter().flatten().flatten();
+        let files = entries.map(|entry| entry.path());
+        let files = files.filter(|path| path.extension().is_some_and(|it| it == "json"));
+        files.filter_map(|path| read(&path)).collect()
     }
 
-    pub(crate) fn write(&self, children: Vec<Child>) -> Result<(), WriteError> {
-        let file = File { version: VERSION, children };
-        let bytes = serde_json::to_vec(&file).expect("a record has only texts and numbers");
-        file::write_atomic(Path::new(&self.path), &bytes, 0o600)
+    pub(crate) fn write(&self, child: &Child) -> io::Result<()> {
+        let bytes = serde_json::to_vec(child).expect("a child has only texts and numbers");
+        file::replace(&self.file(&child.component), &bytes, 0o600)
+    }
+
+    pub(crate) fn remove(&self, component: &str) {
+        fs::remove_file(self.file(component)).ok();
+    }
+
+    fn file(&self, component: &str) -> PathBuf {
+        self.directory.join(format!("{component}.json"))
+    }
+}
+
+fn read(path: &Path) -> Option<Child> {
+    let bytes = fs::read(path).ok()?;
+    match serde_json::from_slice::<Child>(&bytes) {
+        Ok(child) if child.version == VERSION => Some(child),
+        Ok(_) | Err(_) => {
+            let aside = path.with_extension("torn");
+            let moved = fs::rename(path, &aside);
+            tracing::warn!(path = %aside.display(), ?moved, "the record of a child is torn, set aside");
+            None
+        }
     }
 }
 
 /// What makes a running child the one the manifest means: its program, arguments, environment,
-/// and the files it was given.
+/// who spawns it, and the files it was given.
 pub(crate) fn definition(component: &Component) -> String {
     let mut hash = Sha256::new();
-    hash.update(format!("{:?}{:?}", component.command, component.files));
+    let Component { command, files, keeper, .. } = component;
+    hash.update(format!("{keeper:?}{command:?}{files:?}"));
     format!("{:x}", hash.finalize())
 }
 
@@ -82,26 +102,29 @@ pub(crate) fn definition(component: &Component) -> String {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_torn_record_is_set_aside_and_not_fatal() {
-        let home = tempfile::tempdir().unwrap();
-        let path = home.path().join("castellan.json");
-        fs::write(&path, "{\"version\":1,\"chil").unwrap();
-        assert_eq!(Record::at(&path).read(), []);
-        assert!(!path.exists() && home.path().join("castellan.torn").exists());
+    fn child() -> Child {
+        let identity = Identity { pid: 7, started: "12".to_owned() };
+        Child::new("guest", identity, "d", 5)
     }
 
     #[test]
-    fn what_is_written_is_read_back() {
+    fn a_torn_record_is_set_aside_and_not_fatal() {
         let home = tempfile::tempdir().unwrap();
-        let record = Record::at(home.path().join("run/castellan.json"));
+        let record = Record::at(home.path());
+        record.write(&child()).unwrap();
+        fs::write(home.path().join("proxyd.json"), "{\"version\":2,\"comp").unwrap();
+        assert_eq!(record.read(), [child()]);
+        assert!(home.path().join("proxyd.torn").exists());
+    }
+
+    #[test]
+    fn what_is_written_is_read_back_until_it_is_removed() {
+        let home = tempfile::tempdir().unwrap();
+        let record = Record::at(home.path().join("run/children"));
         assert_eq!(record.read(), []);
-        let child = Child {
-            component: "guest".to_owned(),
-            identity: Identity { pid: 7, started: "12".to_owned() },
-            definition: "d".to_owned(),
-        };
-        record.write(vec![child.clone()]).unwrap();
-        assert_eq!(record.read(), [child]);
+        record.write(&child()).unwrap();
+        assert_eq!(record.read(), [child()]);
+        record.remove("guest");
+        assert_eq!(record.read(), []);
     }
 }

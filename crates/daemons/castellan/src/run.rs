@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 use sanctum_daemon::Shutdown;
-use sanctum_host::file;
+use sanctum_host::{file, process};
 use sanctum_model::manifest::ManifestError;
 use sanctum_model::{Component, Manifest};
+use sanctum_plan::capacity::Pool;
 use sanctum_plan::{Layout, stack};
 use sanctum_wire::Snapshot;
 use sha2::{Digest as _, Sha256};
@@ -18,17 +19,43 @@ use tokio_util::sync::CancellationToken;
 
 use crate::control;
 use crate::journal::now_ms;
-use crate::keeper::Keeper;
+use crate::keeper::{Keeper, Plan, rounds};
+use crate::reaper::Reaper;
 
 /// The time the control connections get at the end.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// Descriptors castellan may have open.
+const DESCRIPTORS_MAX: u64 = 65_536;
 
 /// What castellan was told: where things are, and what to keep up.
 #[derive(Debug)]
 pub struct Config {
     layout: Layout,
     components: Vec<Component>,
+    scope: Scope,
     manifest_sha256: String,
+    manifest_fault: String,
+    pool: Pool,
+}
+
+/// Which components of a manifest are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// All: the system's own and those that are declared.
+    All,
+    /// Those that are declared.
+    Declared,
+}
+
+impl Scope {
+    pub(crate) fn components(self, manifest: &Manifest, layout: &Layout) -> Vec<Component> {
+        let mut components = stack::components(manifest, layout);
+        if self == Self::Declared {
+            components.retain(|component| manifest.components().contains_key(&component.name));
+        }
+        components
+    }
 }
 
 /// What keeps castellan from running.
@@ -92,7 +119,12 @@ impl Config {
     /// # Errors
     ///
     /// When a path is not text or the manifest cannot be used.
-    pub fn new(home: &Path, cache: &Path, programs: Option<&Path>) -> Result<Self, RunError> {
+    pub fn new(
+        home: &Path,
+        cache: &Path,
+        programs: Option<&Path>,
+        scope: Scope,
+    ) -> Result<Self, RunError> {
         let text = |path: &Path| {
             path.to_str().map(str::to_owned).ok_or_else(|| RunError::Path { path: path.to_owned() })
         };
@@ -103,14 +135,37 @@ impl Config {
             Ok(manifest) => manifest,
             Err(source) => return Err(RunError::Read { path, source }),
         };
-        let manifest_sha256 = format!("{:x}", Sha256::digest(&manifest));
-        let manifest = match Manifest::parse(&manifest) {
-            Ok(manifest) => manifest,
-            Err(source) => return Err(RunError::Manifest { path, source }),
+        let read = Manifest::parse(&manifest);
+        let (manifest, text, manifest_fault) = match read {
+            Ok(parsed) => (parsed, manifest, String::new()),
+            // Somebody may be in the middle of a change: what worked goes on.
+            Err(source) => match last_good(&layout) {
+                Some((parsed, text)) => {
+                    let fault = format!(
+                        "`{}` cannot be used, the last good one is in force: {source}",
+                        path.display()
+                    );
+                    (parsed, text, fault)
+                }
+                None => return Err(RunError::Manifest { path, source }),
+            },
         };
-        let components = stack::components(&manifest, &layout);
-        Ok(Self { layout, components, manifest_sha256 })
+        let manifest_sha256 = format!("{:x}", Sha256::digest(&text));
+        let components = scope.components(&manifest, &layout);
+        if manifest_fault.is_empty()
+            && let Err(error) =
+                file::write_atomic(Path::new(&layout.last_good()), text.as_bytes(), 0o600)
+        {
+            tracing::warn!(error = %sanctum_model::ErrorChain(&error), "cannot keep the manifest");
+        }
+        let pool = rounds::pool(manifest.memory());
+        Ok(Self { layout, components, scope, manifest_sha256, manifest_fault, pool })
     }
+}
+
+fn last_good(layout: &Layout) -> Option<(Manifest, String)> {
+    let text = std::fs::read_to_string(layout.last_good()).ok()?;
+    Some((Manifest::parse(&text).ok()?, text))
 }
 
 /// Keeps the components until it is told to end.
@@ -120,6 +175,7 @@ impl Config {
 /// When another castellan runs here, or the control socket cannot be had.
 pub fn run(config: Config) -> Result<(), RunError> {
     let _lock = lock(&config.layout)?;
+    raise_descriptors();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -131,11 +187,15 @@ pub fn run(config: Config) -> Result<(), RunError> {
 }
 
 async fn keep(config: Config) -> Result<(), RunError> {
-    let Config { layout, components, manifest_sha256 } = config;
+    let Config { layout, components, scope, manifest_sha256, manifest_fault, pool } = config;
+    process::collect_orphans();
+    let reaper = Reaper::new()
+        .map_err(|source| RunError::System { what: "listen to the ends of children", source })?;
     let listener = control::bind(Path::new(&layout.socket()))
         .map_err(|source| RunError::System { what: "listen on the control socket", source })?;
     let base = Snapshot {
-        generation: 0,
+        // After that of any castellan before, as long as the clock is not set back.
+        generation: now_ms(),
         castellan_pid: std::process::id(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         started_at_ms: now_ms(),
@@ -146,11 +206,12 @@ async fn keep(config: Config) -> Result<(), RunError> {
         components: Vec::new(),
     };
     let shutdown = Shutdown::default();
-    let (keeper, handle) = Keeper::new(components, layout, base);
+    let plan = Plan { components, layout, scope, base, manifest_fault, pool };
+    let (keeper, handle) = Keeper::new(plan, shutdown.clone());
     shutdown.spawn(control::serve(listener, handle, shutdown.clone()));
     // The socket answers until the last component has ended: a stop can be watched.
     let told = CancellationToken::new();
-    let keeping = keeper.run(told.clone());
+    let keeping = keeper.run(reaper, told.clone());
     tokio::pin!(keeping);
     tokio::select! {
         () = &mut keeping => {}
@@ -167,6 +228,14 @@ async fn keep(config: Config) -> Result<(), RunError> {
     }
     shutdown.drain(GRACE).await;
     Ok(())
+}
+
+/// Every component takes a few; what it inherits it may use.
+fn raise_descriptors() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum.map_or(Some(DESCRIPTORS_MAX), |it| Some(it.min(DESCRIPTORS_MAX)));
+    setrlimit(Resource::Nofile, limit).ok();
 }
 
 /// The lock goes with the process, however it ends.

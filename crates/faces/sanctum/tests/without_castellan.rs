@@ -90,7 +90,11 @@ fn what_castellan_finds_wrong_in_a_manifest_is_shown_at_its_place() {
         r#"{"error":"no","problems":[{"start":27,"end":31,"message":"no such program here","help":"install it"}]}"#,
     );
     let said = home.says(&["apply"]);
-    assert_says(&said, 78, &["1 problem", "no such program here", "program = \"sh\"", "install it"]);
+    assert_says(
+        &said,
+        78,
+        &["1 problem", "no such program here", "program = \"sh\"", "install it"],
+    );
     assert_eq!(fs::read_to_string(home.path("sanctum.toml")).unwrap(), MANIFEST);
 }
 

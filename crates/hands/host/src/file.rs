@@ -37,6 +37,30 @@ fn write_beside(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
+/// Writes a file of that mode so that a reader sees the old one or the new one. Of a power cut
+/// nothing is promised: for what is worth nothing after one.
+///
+/// # Errors
+///
+/// As the system gives them; the old file is then as it was.
+pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let beside = directory.join(name);
+    let open =
+        || OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&beside);
+    let mut file = match open() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            make_private_directory(directory)?;
+            open()?
+        }
+        opened => opened?,
+    };
+    file.write_all(bytes)?;
+    fs::rename(&beside, path)
+}
+
 /// Makes a directory, and those above it, for their owner alone. What exists stays as it is.
 ///
 /// # Errors

@@ -10,7 +10,7 @@ use std::{str, thread};
 use sanctum_model::{Command, HttpTarget, Probe};
 
 /// The most that is read of an answer.
-const ANSWER_BYTES_MAX: u64 = 64 * 1024;
+const ANSWER_BYTES_MAX: usize = 64 * 1024;
 /// What is shown of an answer that was not the wanted one.
 const SHOWN_BYTES_MAX: usize = 80;
 /// How often the end of a probing program is looked for.
@@ -70,14 +70,13 @@ pub enum LookError {
 /// Why it does not show health.
 pub fn look(probe: &Probe, timeout: Duration) -> Result<(), LookError> {
     match probe {
-        Probe::Alive => Ok(()),
+        Probe::Alive | Probe::Notify { .. } => Ok(()),
         Probe::Tcp { address, banner } => look_tcp(*address, banner, timeout),
         Probe::Http { target, host, path, status, body } => {
             let answer = http_get(target, host, path, timeout)?;
             judge_http(&answer, target, *status, body)
         }
         Probe::Exec(command) => look_exec(command, timeout),
-        Probe::Notify { .. } => Ok(()),
     }
 }
 
@@ -93,10 +92,7 @@ fn look_tcp(address: SocketAddr, banner: &str, timeout: Duration) -> Result<(), 
         .set_read_timeout(Some(timeout))
         .and_then(|()| stream.read_exact(&mut found).map_err(in_time))
         .map_err(|source| LookError::Exchange { place: place.clone(), source })?;
-    if found == banner.as_bytes() {
-        return Ok(());
-    }
-    Err(LookError::Other { place, found: shown(&found), wanted: format!("`{banner}`") })
+    judge_banner(address, &found, banner)
 }
 
 /// Asks for `path` and returns the whole answer, head and body, as it came.
@@ -112,8 +108,7 @@ pub fn http_get(
 ) -> Result<Vec<u8>, LookError> {
     let place = place(target);
     let deadline = Instant::now() + timeout;
-    let request =
-        format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\naccept: */*\r\n\r\n");
+    let request = http_request(host, path);
     let connected = |source| LookError::Connect { place: place.clone(), source };
     let exchanged = match target {
         HttpTarget::Tcp(address) => {
@@ -138,6 +133,11 @@ pub fn http_get(
     exchanged.map_err(|source| LookError::Exchange { place: place.clone(), source })
 }
 
+/// The question that [`http_get`] asks.
+pub fn http_request(host: &str, path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\naccept: */*\r\n\r\n")
+}
+
 fn exchange<S: Read + Write>(
     stream: &mut S,
     limit: impl Fn(&S, Duration) -> io::Result<()>,
@@ -158,7 +158,7 @@ fn exchange<S: Read + Write>(
             0 => return Ok(answer),
             count => answer.extend_from_slice(&buffer[..count]),
         }
-        if answer.len() as u64 > ANSWER_BYTES_MAX || is_complete(&answer) {
+        if is_complete(&answer) {
             return Ok(answer);
         }
     }
@@ -169,8 +169,12 @@ fn in_time(error: io::Error) -> io::Error {
     if error.kind() == io::ErrorKind::WouldBlock { io::ErrorKind::TimedOut.into() } else { error }
 }
 
-/// Whether the answer has all the body its head announces; some servers keep the line open.
-fn is_complete(answer: &[u8]) -> bool {
+/// Whether the answer has all the body its head announces, for some servers keep the line open;
+/// or is longer than anything that is asked for.
+pub fn is_complete(answer: &[u8]) -> bool {
+    if answer.len() > ANSWER_BYTES_MAX {
+        return true;
+    }
     let Some(head_end) = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n") else {
         return false;
     };
@@ -180,7 +184,12 @@ fn is_complete(answer: &[u8]) -> bool {
     length.is_some_and(|length: usize| answer.len() >= head_end + 4 + length)
 }
 
-fn judge_http(
+/// Whether an answer is the wanted one.
+///
+/// # Errors
+///
+/// [`LookError::Other`].
+pub fn judge_http(
     answer: &[u8],
     target: &HttpTarget,
     status: u16,
@@ -232,7 +241,21 @@ fn look_exec(command: &Command, timeout: Duration) -> Result<(), LookError> {
     }
 }
 
-fn place(target: &HttpTarget) -> String {
+/// Whether the first bytes of a server are the wanted ones.
+///
+/// # Errors
+///
+/// [`LookError::Other`].
+pub fn judge_banner(address: SocketAddr, found: &[u8], banner: &str) -> Result<(), LookError> {
+    if found == banner.as_bytes() {
+        return Ok(());
+    }
+    let (place, found) = (address.to_string(), shown(found));
+    Err(LookError::Other { place, found, wanted: format!("`{banner}`") })
+}
+
+/// Where a target is, for a reader.
+pub fn place(target: &HttpTarget) -> String {
     match target {
         HttpTarget::Tcp(address) => address.to_string(),
         HttpTarget::Unix(path) => path.clone(),

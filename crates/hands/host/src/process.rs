@@ -3,10 +3,9 @@
 //! A process id alone says nothing: it is used again. Here a process is its id *and* the moment
 //! it started, and no signal is sent to one that does not match.
 
-use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 use std::{fs, io, process, thread};
@@ -14,8 +13,6 @@ use std::{fs, io, process, thread};
 use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use sanctum_model::Command;
 use serde::{Deserialize, Serialize};
-
-use crate::file;
 
 /// A line of descent is not followed further than this.
 const GENERATIONS_MAX: usize = 64;
@@ -37,50 +34,30 @@ pub struct Identity {
 
 /// A program that cannot be started.
 #[derive(Debug, thiserror::Error)]
-pub enum SpawnError {
-    /// Its log cannot be opened.
-    #[error("cannot open the log `{path}`", path = path.display())]
-    Log {
-        /// The log.
-        path: PathBuf,
-        /// The cause.
-        source: io::Error,
-    },
-    /// The system refuses.
-    #[error("cannot start `{program}`")]
-    Start {
-        /// The program.
-        program: String,
-        /// The cause.
-        source: io::Error,
-    },
+#[error("cannot start `{program}`")]
+pub struct SpawnError {
+    program: String,
+    source: io::Error,
 }
 
-/// Starts a program as the leader of a new process group, without input, its output appended to
-/// `log`.
+/// Starts a program as the leader of a new process group, without input, both its outputs into
+/// `output`.
 ///
 /// # Errors
 ///
 /// [`SpawnError`].
-pub fn spawn(command: &Command, log: &Path) -> Result<Child, SpawnError> {
-    let open = || {
-        if let Some(directory) = log.parent() {
-            file::make_private_directory(directory)?;
-        }
-        let output = OpenOptions::new().append(true).create(true).mode(0o600).open(log)?;
-        Ok((output.try_clone()?, output))
+pub fn spawn(command: &Command, output: OwnedFd) -> Result<Child, SpawnError> {
+    let start = || {
+        process::Command::new(&command.program)
+            .args(&command.arguments)
+            .envs(command.environment.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stderr(output.try_clone()?)
+            .stdout(output)
+            .process_group(0)
+            .spawn()
     };
-    let (output, errors) =
-        open().map_err(|source| SpawnError::Log { path: log.to_owned(), source })?;
-    process::Command::new(&command.program)
-        .args(&command.arguments)
-        .envs(command.environment.iter().map(|(name, value)| (name, value)))
-        .stdin(Stdio::null())
-        .stdout(output)
-        .stderr(errors)
-        .process_group(0)
-        .spawn()
-        .map_err(|source| SpawnError::Start { program: command.program.clone(), source })
+    start().map_err(|source| SpawnError { program: command.program.clone(), source })
 }
 
 impl Identity {
@@ -117,6 +94,98 @@ impl Identity {
         while self.is_alive() {
             thread::sleep(WATCH_INTERVAL);
         }
+    }
+}
+
+/// Makes what our children start and leave behind ours to collect, and so ours to find, where the
+/// system has a word for it.
+pub fn collect_orphans() {
+    #[cfg(target_os = "linux")]
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid())).ok();
+}
+
+/// Our children that are not `known`: what those we started have started and left behind. Empty
+/// where the system gives them to somebody else.
+pub fn orphans(known: impl Fn(u32) -> bool) -> Vec<u32> {
+    if cfg!(target_os = "linux") {
+        let children =
+            listed_children().unwrap_or_else(|| pids().filter(|pid| is_child(*pid)).collect());
+        children.into_iter().filter(|pid| !known(*pid)).collect()
+    } else {
+        Vec::new()
+    }
+}
+
+/// As the kernel lists them, if it was built to.
+fn listed_children() -> Option<Vec<u32>> {
+    let mut children = Vec::new();
+    for task in fs::read_dir("/proc/self/task").ok()?.flatten() {
+        let list = fs::read_to_string(task.path().join("children")).ok()?;
+        children.extend(list.split_ascii_whitespace().filter_map(|pid| pid.parse::<u32>().ok()));
+    }
+    Some(children)
+}
+
+/// Asks for the end of a process without waiting for it or taking it: refused for a stranger's.
+#[cfg(target_os = "linux")]
+fn is_child(pid: u32) -> bool {
+    use rustix::process::{WaitId, WaitIdOptions, waitid};
+    let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    raw(pid).is_some_and(|pid| waitid(WaitId::Pid(pid), look).is_ok())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_child(_: u32) -> bool {
+    false
+}
+
+/// A variable of a process, as it had it when it was started; nothing if it has none of that name,
+/// or where the system does not tell.
+pub fn variable_of(pid: u32, name: &str) -> Option<String> {
+    let variables = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let prefix = format!("{name}=");
+    let value =
+        variables.split(|byte| *byte == 0).find_map(|it| it.strip_prefix(prefix.as_bytes()));
+    String::from_utf8(value?.to_vec()).ok()
+}
+
+/// Every living process that has the variable `name` set to `value`, as it had it when it was
+/// started. Empty where the system does not tell.
+pub fn marked(name: &str, value: &str) -> Vec<u32> {
+    let marked = |pid: &u32| {
+        variable_of(*pid, name).as_deref() == Some(value)
+            && stat_after_name(*pid).as_deref().and_then(group_of_stat).is_some()
+    };
+    pids().filter(marked).collect()
+}
+
+/// The group of a process that has not ended.
+pub fn group_of(pid: u32) -> Option<u32> {
+    group_of_stat(&stat_after_name(pid)?)
+}
+
+/// The processor time that a process and those it has collected have used, in clock ticks.
+pub fn processor_ticks(pid: u32) -> u64 {
+    let ticks = |stat: String| {
+        let used = stat.split(' ').skip(11).take(4).map(|field| field.parse::<u64>().unwrap_or(0));
+        used.sum()
+    };
+    stat_after_name(pid).map_or(0, ticks)
+}
+
+/// Sends SIGTERM to one process, known to be the one that is meant.
+pub fn terminate(pid: u32) {
+    signal_process(pid, Signal::TERM);
+}
+
+/// Sends SIGKILL to one process, known to be the one that is meant.
+pub fn kill(pid: u32) {
+    signal_process(pid, Signal::KILL);
+}
+
+fn signal_process(pid: u32, signal: Signal) {
+    if let Some(pid) = raw(pid) {
+        rustix::process::kill_process(pid, signal).ok();
     }
 }
 
@@ -238,16 +307,17 @@ fn started_by_ps(pid: u32) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn sleep_for_long() -> (Child, tempfile::TempDir) {
-        let home = tempfile::tempdir().unwrap();
-        let child =
-            spawn(&Command::new("sleep").argument("600"), &home.path().join("x.log")).unwrap();
-        (child, home)
+    fn sleep_for_long() -> Child {
+        spawn(&Command::new("sleep").argument("600"), nowhere()).unwrap()
+    }
+
+    fn nowhere() -> OwnedFd {
+        fs::File::create("/dev/null").unwrap().into()
     }
 
     #[test]
     fn a_process_is_known_by_its_start_and_not_by_its_number() {
-        let (mut child, _home) = sleep_for_long();
+        let mut child = sleep_for_long();
         let identity = Identity::of(child.id()).unwrap();
         assert!(identity.is_alive());
         let namesake = Identity { started: "1".to_owned(), ..identity.clone() };
@@ -261,10 +331,8 @@ mod tests {
 
     #[test]
     fn a_group_is_not_empty_while_a_grandchild_lives() {
-        let home = tempfile::tempdir().unwrap();
         let script = "sleep 600 & exit 3";
-        let log = home.path().join("x.log");
-        let mut child = spawn(&Command::new("sh").arguments(["-c", script]), &log).unwrap();
+        let mut child = spawn(&Command::new("sh").arguments(["-c", script]), nowhere()).unwrap();
         assert_eq!(child.wait().unwrap().code(), Some(3));
         assert!(!is_group_empty(child.id()));
         clear_group(child.id());
@@ -273,7 +341,7 @@ mod tests {
 
     #[test]
     fn one_that_only_waits_to_be_collected_is_not_left_in_its_group() {
-        let (mut child, _home) = sleep_for_long();
+        let mut child = sleep_for_long();
         let identity = Identity::of(child.id()).unwrap();
         kill_group(child.id());
         identity.wait_for_end();
@@ -290,7 +358,7 @@ mod tests {
         let command = Command::new("sh")
             .arguments(["-c", "sleep 600 & exit 0"])
             .variable("SANCTUM_TEST_MARK", mark);
-        let mut child = spawn(&command, &home.path().join("x.log")).unwrap();
+        let mut child = spawn(&command, nowhere()).unwrap();
         child.wait().unwrap();
         assert_eq!(marked_groups("SANCTUM_TEST_MARK", mark, &[]), [child.id()]);
         assert_eq!(marked_groups("SANCTUM_TEST_MARK", "another", &[]), [0; 0]);
@@ -299,21 +367,19 @@ mod tests {
     }
 
     #[test]
-    fn output_goes_to_the_log() {
+    fn both_outputs_go_where_they_were_told() {
         let home = tempfile::tempdir().unwrap();
-        let log = home.path().join("logs/x.log");
+        let path = home.path().join("x");
         let command = Command::new("sh")
             .arguments(["-c", "echo out; echo $WORD >&2"])
             .variable("WORD", "err");
-        spawn(&command, &log).unwrap().wait().unwrap();
-        assert_eq!(fs::read_to_string(log).unwrap(), "out\nerr\n");
+        spawn(&command, fs::File::create(&path).unwrap().into()).unwrap().wait().unwrap();
+        assert_eq!(fs::read_to_string(path).unwrap(), "out\nerr\n");
     }
 
     #[test]
     fn a_program_that_does_not_exist_is_named() {
-        let home = tempfile::tempdir().unwrap();
-        let error =
-            spawn(&Command::new("no-such-program"), &home.path().join("x.log")).unwrap_err();
+        let error = spawn(&Command::new("no-such-program"), nowhere()).unwrap_err();
         assert_eq!(error.to_string(), "cannot start `no-such-program`");
     }
 
@@ -328,10 +394,9 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let mark = home.path().to_str().unwrap();
         let script = "setsid sleep 600 & echo started; wait";
-        let log = home.path().join("x.log");
         let command =
             Command::new("sh").arguments(["-c", script]).variable("SANCTUM_TEST_MARK", mark);
-        let mut child = spawn(&command, &log).unwrap();
+        let mut child = spawn(&command, nowhere()).unwrap();
         let found = |spared: &[u32]| marked_groups("SANCTUM_TEST_MARK", mark, spared);
         while found(&[]).len() < 2 {
             thread::sleep(Duration::from_millis(10));

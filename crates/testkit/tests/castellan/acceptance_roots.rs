@@ -56,7 +56,7 @@ fn the_chain_leads_from_the_casualty_to_the_root() {
 #[test]
 fn what_would_not_fit_into_the_memory_is_refused_with_the_reason_and_costs_no_other() {
     let castle = begun(
-        &(declared("huge", "wait", "memory_peak = \"100TiB\"") + &declared("radio", "wait", "")),
+        &(declared("huge", "wait", "memory_peak = \"60TiB\"") + &declared("radio", "wait", "")),
     );
     castle.wait_for("huge", PhaseName::Refused);
     let found = finding(&castle, "huge", "refused");

@@ -72,10 +72,11 @@ fn a_torn_record_is_not_fatal() {
     let mut castle = Castle::up("");
     castle.terminate_castellan();
     castle.wait_for_end();
-    fs::write(castle.path("home/run/castellan.json"), "{\"version\":1,\"chil").expect("written");
+    fs::write(castle.path("home/run/children/proxyd.json"), "{\"version\":2,\"comp")
+        .expect("written");
     castle.start();
     castle.wait_until_all_ready();
-    assert!(castle.path("home/run/castellan.torn").exists());
+    assert!(castle.path("home/run/children/proxyd.torn").exists());
 }
 
 #[test]

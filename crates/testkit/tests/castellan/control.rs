@@ -18,7 +18,7 @@ fn the_socket_is_its_owners_alone() {
     let mode = |path| fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
     assert_eq!(mode(castle.socket()), 0o600);
     assert_eq!(mode(castle.path("home/run")), 0o700);
-    assert_eq!(mode(castle.path("home/run/castellan.json")), 0o600);
+    assert_eq!(mode(castle.path("home/run/children/proxyd.json")), 0o600);
     assert_eq!(mode(castle.path("home/chitti/events.jsonl")), 0o600);
     assert_eq!(mode(castle.path("home/config/proxyd.toml")), 0o600);
 }

@@ -93,7 +93,7 @@ fn ours(castellan: Castellan, seats: &BTreeMap<SeatName, Seat>) -> Vec<Component
 }
 
 fn castellan(mut reader: Reader<'_, '_>) -> Castellan {
-    let deadman = if reader.flag("deadman", true) { Deadman::Kept } else { Deadman::Absent };
+    let deadman = if reader.flag("deadman", false) { Deadman::Kept } else { Deadman::Absent };
     reader.finish();
     Castellan { deadman }
 }

@@ -379,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn the_components_of_an_empty_manifest_are_the_six() {
+    fn the_components_of_an_empty_manifest_are_the_five() {
         let found = components(&Manifest::default(), &layout());
         let shown: Vec<String> = found
             .iter()
@@ -435,7 +435,8 @@ mod tests {
 
     #[test]
     fn the_deadman_comes_first_and_needs_nothing() {
-        let found = components(&Manifest::default(), &layout());
+        let manifest = Manifest::parse("[castellan]\ndeadman = true").unwrap();
+        let found = components(&manifest, &layout());
         assert_eq!(found[0].name.as_str(), DEADMAN);
         assert!(found[0].needs.is_empty());
     }

@@ -1,20 +1,22 @@
-//! The life of one component.
+//! The life of one component: where it may be, and what may happen to it.
 //!
 //! ```text
 //!  Stopped ──Start──▶ Waiting ──needs ready──▶ Starting ──seen good──▶ Ready ◀──▶ Unhealthy
-//!     ▲                 ▲  ▲                      │ ▲                    │            │
-//!     │                 │  └──a need was lost─────┤ │ time               │            │ too long
-//!     │                 │                         ▼ │                    ▼            ▼
+//!     ▲                 ▲  ▲  │                   │ ▲                    │            │
+//!     │                 │  │  └─no room─▶ Refused │ │ time               │            │ too long
+//!     │                 │  └──a need was lost─────┤ │                    ▼            ▼
 //!     └──── Stopping ◀──┴─Stop────────── BackingOff ◀──crashed───────────┴────────────┘
 //!                                            │
 //!                                            └──too many crashes──▶ GivenUp ──slowly──▶ Waiting
+//!
+//!  A task: Scheduled ──due──▶ Waiting ──▶ Starting ──ended well──▶ Done, or Scheduled again
 //! ```
 //!
 //! A component whose need is not ready is a casualty: it waits, and its end is not held against it.
 
 use core::time::Duration;
 
-use sanctum_model::{Component, Moment};
+use sanctum_model::Moment;
 
 /// Where a component is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,14 +28,21 @@ pub enum Phase {
         /// Crashes in a row so far.
         crashes: u32,
     },
-    /// It runs and has not been seen ready.
+    /// There was no room for it.
+    Refused {
+        /// When it is tried again, if nothing makes room before.
+        retry_at: Moment,
+        /// Crashes in a row so far.
+        crashes: u32,
+    },
+    /// It runs and has not been seen ready; a task that runs.
     Starting {
         /// When it was started.
         since: Moment,
-        /// When it is looked at next; nothing while a look is under way.
+        /// When it is looked at next; nothing while a look is under way, or if it is not looked at.
         look_at: Option<Moment>,
-        /// When the start counts as failed.
-        give_up_at: Moment,
+        /// When it is asked whether anything moves.
+        judge_at: Moment,
         /// Crashes in a row so far.
         crashes: u32,
     },
@@ -41,10 +50,10 @@ pub enum Phase {
     Ready {
         /// When it became ready.
         since: Moment,
-        /// When it is looked at next; nothing while a look is under way.
+        /// When it is looked at next; nothing while a look is under way, or if it is not looked at.
         look_at: Option<Moment>,
-        /// Looks in a row that failed.
-        misses: u32,
+        /// How its last looks were.
+        recent: Recent,
         /// Crashes in a row so far.
         crashes: u32,
     },
@@ -59,10 +68,12 @@ pub enum Phase {
         /// Crashes in a row so far.
         crashes: u32,
     },
-    /// It was told to end and has not.
+    /// It is ending, told to or not.
     Stopping {
         /// When it is killed, and killed again.
         kill_at: Moment,
+        /// How far it may move that itself.
+        limit_at: Moment,
         /// What comes after.
         then: Then,
     },
@@ -73,11 +84,20 @@ pub enum Phase {
         /// Crashes in a row so far.
         crashes: u32,
     },
-    /// It crashed too often. It is retried slowly, and said to be given up.
+    /// It crashed too often, and is retried slowly; or another start is of no use.
     GivenUp {
-        /// When it is tried again.
-        retry_at: Moment,
+        /// When it is tried again; nothing if it takes somebody who changes something.
+        retry_at: Option<Moment>,
         /// Crashes in a row so far.
+        crashes: u32,
+    },
+    /// It has run to its end, as it should.
+    Done,
+    /// A task that waits for its next run.
+    Scheduled {
+        /// When that is; nothing until it has been found out.
+        run_at: Option<Moment>,
+        /// Runs in a row that failed.
         crashes: u32,
     },
 }
@@ -94,6 +114,31 @@ pub enum Then {
         /// Crashes in a row before this one.
         crashes: u32,
     },
+    /// It ended or said it would; what its exit code says.
+    AsItEnded {
+        /// Crashes in a row before this one.
+        crashes: u32,
+    },
+}
+
+/// How the last looks at a component were: a bit each, the latest lowest, set for a bad one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recent(u32);
+
+impl Recent {
+    pub(super) fn with(self, seen: Seen) -> Self {
+        match seen {
+            Seen::Good => Self(self.0 << 1),
+            Seen::Bad => Self(self.0 << 1 | 1),
+            Seen::Unknown => self,
+        }
+    }
+
+    /// How many of the last `of` were bad.
+    pub(super) fn misses(self, of: u32) -> u32 {
+        let mask = if of >= u32::BITS { u32::MAX } else { (1 << of) - 1 };
+        (self.0 & mask).count_ones()
+    }
 }
 
 /// What happened to a component.
@@ -109,14 +154,39 @@ pub enum Event {
     Adopted,
     /// Its program could not be started.
     SpawnFailed,
-    /// Its program has ended. What it had started may still run, and is being cleared away.
+    /// There is no room for it.
+    Refused,
+    /// Its program has ended. What it had started still runs.
     Ending,
+    /// It said that it is about to end.
+    Leaving,
     /// Its program is gone, with everything it had started.
-    Gone,
-    /// A look at it came back.
+    Gone(Exit),
+    /// A look at it came back, or it spoke for itself.
     Looked(Seen),
+    /// It asks for more time than it was given to start or to stop.
+    Extend(Duration),
+    /// Whether anything of it moved since it was last asked.
+    Judged(Movement),
+    /// When its next run is due.
+    Due(Moment),
+    /// The machine has slept: what was seen before says nothing.
+    Woke,
     /// Time has passed, or what it needs has changed.
     Tick,
+}
+
+/// How a program ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// By itself, with a code.
+    Code(u8),
+    /// By a signal.
+    Signal,
+    /// Nobody was told: it was not our child.
+    Unknown,
+    /// It never ran.
+    NotStarted,
 }
 
 /// What a look showed.
@@ -126,6 +196,17 @@ pub enum Seen {
     Good,
     /// It does not work.
     Bad,
+    /// The look itself could not be taken.
+    Unknown,
+}
+
+/// Whether anything of a component moved: a line in its log, processor time, what it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Movement {
+    /// Something did.
+    Some,
+    /// Nothing did.
+    None,
 }
 
 /// Whether everything a component needs is ready.
@@ -140,83 +221,23 @@ pub enum Needs {
 /// What the shell is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Start its program in a process group of its own.
+    /// Start its program in a process group of its own, if there is room for it.
     Spawn,
-    /// Send SIGTERM to its group.
+    /// Send SIGTERM to everything of it.
     Terminate,
-    /// Send SIGKILL to its group.
+    /// Send SIGKILL to everything of it.
     Kill,
     /// Look whether it works.
     Look,
-}
-
-/// How long a component is waited for, and how often it is started again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Patience {
-    /// See [`sanctum_model::Readiness::interval_starting`].
-    pub interval_starting: Duration,
-    /// See [`sanctum_model::Readiness::interval_ready`].
-    pub interval_ready: Duration,
-    /// See [`sanctum_model::Readiness::start_max`].
-    pub start_max: Duration,
-    /// See [`sanctum_model::Readiness::misses_max`].
-    pub misses_max: u32,
-    /// See [`sanctum_model::Readiness::unhealthy_max`].
-    pub unhealthy_max: Duration,
-    /// See [`sanctum_model::Component::stop_max`].
-    pub stop_max: Duration,
-    /// See [`sanctum_model::Restart::delay_min`].
-    pub delay_min: Duration,
-    /// See [`sanctum_model::Restart::delay_max`].
-    pub delay_max: Duration,
-    /// See [`sanctum_model::Restart::crashes_max`].
-    pub crashes_max: u32,
-    /// See [`sanctum_model::Restart::retry_slow`].
-    pub retry_slow: Duration,
-    /// See [`sanctum_model::Restart::run_long`].
-    pub run_long: Duration,
-}
-
-impl From<&Component> for Patience {
-    fn from(component: &Component) -> Self {
-        let (readiness, restart) = (&component.readiness, &component.restart);
-        Self {
-            interval_starting: readiness.interval_starting,
-            interval_ready: readiness.interval_ready,
-            start_max: readiness.start_max,
-            misses_max: readiness.misses_max,
-            unhealthy_max: readiness.unhealthy_max,
-            stop_max: component.stop_max,
-            delay_min: restart.delay_min,
-            delay_max: restart.delay_max,
-            crashes_max: restart.crashes_max,
-            retry_slow: restart.retry_slow,
-            run_long: restart.run_long,
-        }
-    }
-}
-
-impl Patience {
-    /// The crashes that still count after a run of this length.
-    fn remembered(&self, crashes: u32, ran: Duration) -> u32 {
-        if ran >= self.run_long { 0 } else { crashes }
-    }
-
-    /// The wait after so many crashes in a row: none after the first, then doubling to the cap.
-    fn delay(&self, crashes: u32) -> Duration {
-        match crashes {
-            0 | 1 => Duration::ZERO,
-            many => {
-                let factor = 1u32.checked_shl(many - 2).unwrap_or(u32::MAX);
-                self.delay_min.saturating_mul(factor).min(self.delay_max)
-            }
-        }
-    }
+    /// Find out whether anything of it moved.
+    Judge,
+    /// Find out when its next run is due.
+    Schedule,
 }
 
 impl Phase {
     /// Whether a process of the component may be alive.
-    pub fn has_child(self) -> bool {
+    pub const fn has_child(self) -> bool {
         match self {
             Self::Starting { .. }
             | Self::Ready { .. }
@@ -224,268 +245,66 @@ impl Phase {
             | Self::Stopping { .. } => true,
             Self::Stopped
             | Self::Waiting { .. }
+            | Self::Refused { .. }
             | Self::BackingOff { .. }
-            | Self::GivenUp { .. } => false,
+            | Self::GivenUp { .. }
+            | Self::Done
+            | Self::Scheduled { .. } => false,
         }
     }
 
     /// Whether what needs the component can rely on it.
-    pub fn is_ready(self) -> bool {
-        matches!(self, Self::Ready { .. })
+    pub const fn is_ready(self) -> bool {
+        matches!(self, Self::Ready { .. } | Self::Done | Self::Scheduled { .. })
     }
 
-    /// Whether an operator or the manifest wants it up.
-    pub fn is_wanted(self) -> bool {
-        !matches!(self, Self::Stopped | Self::Stopping { then: Then::Stay, .. })
+    /// Crashes in a row that still count.
+    pub const fn crashes(self) -> u32 {
+        match self {
+            Self::Stopped | Self::Done => 0,
+            Self::Waiting { crashes }
+            | Self::Refused { crashes, .. }
+            | Self::Starting { crashes, .. }
+            | Self::Ready { crashes, .. }
+            | Self::Unhealthy { crashes, .. }
+            | Self::BackingOff { crashes, .. }
+            | Self::GivenUp { crashes, .. }
+            | Self::Scheduled { crashes, .. } => crashes,
+            Self::Stopping { then, .. } => match then {
+                Then::Stay | Then::StartAnew => 0,
+                Then::CountCrash { crashes } | Then::AsItEnded { crashes } => crashes,
+            },
+        }
+    }
+
+    /// When it is next tried or run; nothing if it runs, or if nobody knows.
+    pub const fn next_try(self) -> Option<Moment> {
+        match self {
+            Self::Refused { retry_at, .. } | Self::BackingOff { retry_at, .. } => Some(retry_at),
+            Self::GivenUp { retry_at, .. } => retry_at,
+            Self::Scheduled { run_at, .. } => run_at,
+            Self::Stopped
+            | Self::Waiting { .. }
+            | Self::Starting { .. }
+            | Self::Ready { .. }
+            | Self::Unhealthy { .. }
+            | Self::Stopping { .. }
+            | Self::Done => None,
+        }
     }
 
     /// When [`Event::Tick`] is next of use; nothing if only an event can change the phase.
     pub fn deadline(self) -> Option<Moment> {
         match self {
-            Self::Stopped | Self::Waiting { .. } => None,
-            Self::Starting { look_at, give_up_at: end, .. }
+            Self::Stopped | Self::Waiting { .. } | Self::Done => None,
+            Self::Starting { look_at, judge_at: end, .. }
             | Self::Unhealthy { look_at, restart_at: end, .. } => {
                 Some(look_at.map_or(end, |look_at| look_at.min(end)))
             }
             Self::Ready { look_at, .. } => look_at,
             Self::Stopping { kill_at, .. } => Some(kill_at),
-            Self::BackingOff { retry_at, .. } | Self::GivenUp { retry_at, .. } => Some(retry_at),
-        }
-    }
-
-    /// The next phase, and what the shell is to do to get there.
-    ///
-    /// Total: every event in every phase has an answer, and asking twice for what is already so
-    /// does nothing.
-    #[must_use]
-    pub fn on(
-        self,
-        event: Event,
-        needs: Needs,
-        patience: &Patience,
-        now: Moment,
-    ) -> (Self, Option<Effect>) {
-        match event {
-            Event::Start => self.start(needs, patience, now),
-            Event::Stop => self.stop(patience, now),
-            Event::Restart => self.restart(needs, patience, now),
-            Event::Adopted => self.adopted(patience, now),
-            Event::Ending => (self.ending(patience, now), None),
-            Event::SpawnFailed | Event::Gone => self.gone(needs, patience, now),
-            Event::Looked(seen) => (self.looked(seen, patience, now), None),
-            Event::Tick => self.tick(needs, patience, now),
-        }
-    }
-
-    fn start(self, needs: Needs, patience: &Patience, now: Moment) -> (Self, Option<Effect>) {
-        match self {
-            Self::Stopped | Self::BackingOff { .. } | Self::GivenUp { .. } => {
-                Self::Waiting { crashes: 0 }.tick(needs, patience, now)
-            }
-            Self::Stopping { kill_at, then: Then::Stay } => {
-                (Self::Stopping { kill_at, then: Then::StartAnew }, None)
-            }
-            Self::Waiting { .. }
-            | Self::Starting { .. }
-            | Self::Ready { .. }
-            | Self::Unhealthy { .. }
-            | Self::Stopping { then: Then::StartAnew | Then::CountCrash { .. }, .. } => {
-                (self, None)
-            }
-        }
-    }
-
-    fn stop(self, patience: &Patience, now: Moment) -> (Self, Option<Effect>) {
-        match self {
-            Self::Stopped
-            | Self::Waiting { .. }
-            | Self::BackingOff { .. }
-            | Self::GivenUp { .. } => (Self::Stopped, None),
-            Self::Starting { .. } | Self::Ready { .. } | Self::Unhealthy { .. } => {
-                Self::stopping(Then::Stay, patience, now)
-            }
-            Self::Stopping { kill_at, .. } => (Self::Stopping { kill_at, then: Then::Stay }, None),
-        }
-    }
-
-    fn restart(self, needs: Needs, patience: &Patience, now: Moment) -> (Self, Option<Effect>) {
-        match self {
-            Self::Starting { .. } | Self::Ready { .. } | Self::Unhealthy { .. } => {
-                Self::stopping(Then::StartAnew, patience, now)
-            }
-            Self::Stopping { kill_at, .. } => {
-                (Self::Stopping { kill_at, then: Then::StartAnew }, None)
-            }
-            Self::Stopped
-            | Self::Waiting { .. }
-            | Self::BackingOff { .. }
-            | Self::GivenUp { .. } => self.start(needs, patience, now),
-        }
-    }
-
-    fn adopted(self, patience: &Patience, now: Moment) -> (Self, Option<Effect>) {
-        match self {
-            Self::Stopped
-            | Self::Waiting { .. }
-            | Self::BackingOff { .. }
-            | Self::GivenUp { .. } => (Self::started(0, Some(now), patience, now), None),
-            Self::Starting { .. }
-            | Self::Ready { .. }
-            | Self::Unhealthy { .. }
-            | Self::Stopping { .. } => (self, None),
-        }
-    }
-
-    /// From here on nobody can rely on it, and who falls with it is a casualty: this must be known
-    /// before its fall is seen by others.
-    fn ending(self, patience: &Patience, now: Moment) -> Self {
-        let crashes = match self {
-            Self::Starting { crashes, .. } | Self::Unhealthy { crashes, .. } => crashes,
-            Self::Ready { since, crashes, .. } => patience.remembered(crashes, now - since),
-            Self::Stopped
-            | Self::Waiting { .. }
-            | Self::Stopping { .. }
-            | Self::BackingOff { .. }
-            | Self::GivenUp { .. } => return self,
-        };
-        Self::stopping(Then::CountCrash { crashes }, patience, now).0
-    }
-
-    fn gone(self, needs: Needs, patience: &Patience, now: Moment) -> (Self, Option<Effect>) {
-        match self {
-            Self::Stopped
-            | Self::Waiting { .. }
-            | Self::BackingOff { .. }
-            | Self::GivenUp { .. } => (self, None),
-            Self::Starting { crashes, .. }
-            | Self::Unhealthy { crashes, .. }
-            | Self::Stopping { then: Then::CountCrash { crashes }, .. } => {
-                (Self::crashed(crashes, needs, patience, now), None)
-            }
-            Self::Ready { since, crashes, .. } => {
-                let crashes = patience.remembered(crashes, now - since);
-                (Self::crashed(crashes, needs, patience, now), None)
-            }
-            Self::Stopping { then: Then::Stay, .. } => (Self::Stopped, None),
-            Self::Stopping { then: Then::StartAnew, .. } => {
-                Self::Waiting { crashes: 0 }.tick(needs, patience, now)
-            }
-        }
-    }
-
-    fn looked(self, seen: Seen, patience: &Patience, now: Moment) -> Self {
-        match (self, seen) {
-            (Self::Starting { crashes, .. } | Self::Unhealthy { crashes, .. }, Seen::Good) => {
-                let look_at = Some(now + patience.interval_ready);
-                Self::Ready { since: now, look_at, misses: 0, crashes }
-            }
-            (Self::Starting { since, give_up_at, crashes, .. }, Seen::Bad) => {
-                let look_at = Some(now + patience.interval_starting);
-                Self::Starting { since, look_at, give_up_at, crashes }
-            }
-            (Self::Ready { since, crashes, .. }, Seen::Good) => {
-                let look_at = Some(now + patience.interval_ready);
-                Self::Ready { since, look_at, misses: 0, crashes }
-            }
-            (Self::Ready { since, misses, crashes, .. }, Seen::Bad) => {
-                let (misses, look_at) = (misses + 1, Some(now + patience.interval_starting));
-                if misses < patience.misses_max {
-                    Self::Ready { since, look_at, misses, crashes }
-                } else {
-                    let restart_at = now + patience.unhealthy_max;
-                    Self::Unhealthy { since: now, look_at, restart_at, crashes }
-                }
-            }
-            (Self::Unhealthy { since, restart_at, crashes, .. }, Seen::Bad) => {
-                let look_at = Some(now + patience.interval_starting);
-                Self::Unhealthy { since, look_at, restart_at, crashes }
-            }
-            (
-                Self::Stopped
-                | Self::Waiting { .. }
-                | Self::Stopping { .. }
-                | Self::BackingOff { .. }
-                | Self::GivenUp { .. },
-                Seen::Good | Seen::Bad,
-            ) => self,
-        }
-    }
-
-    fn tick(self, needs: Needs, patience: &Patience, now: Moment) -> (Self, Option<Effect>) {
-        match self {
-            Self::Waiting { crashes } if needs == Needs::Met => {
-                let look_at =
-                    Some(now + patience.interval_starting.min(Duration::from_millis(100)));
-                (Self::started(crashes, look_at, patience, now), Some(Effect::Spawn))
-            }
-            Self::BackingOff { retry_at, crashes } | Self::GivenUp { retry_at, crashes }
-                if retry_at <= now =>
-            {
-                Self::Waiting { crashes }.tick(needs, patience, now)
-            }
-            Self::Stopping { kill_at, then } if kill_at <= now => (
-                Self::Stopping {
-                    kill_at: now + patience.stop_max.max(Duration::from_secs(1)),
-                    then,
-                },
-                Some(Effect::Kill),
-            ),
-            Self::Starting { give_up_at, since, look_at, crashes } if give_up_at <= now => {
-                match needs {
-                    Needs::Met => Self::stopping(Then::CountCrash { crashes }, patience, now),
-                    Needs::Lost => {
-                        let give_up_at = now + patience.start_max;
-                        (Self::Starting { since, look_at, give_up_at, crashes }, None)
-                    }
-                }
-            }
-            Self::Unhealthy { restart_at, since, look_at, crashes } if restart_at <= now => {
-                match needs {
-                    Needs::Met => Self::stopping(Then::CountCrash { crashes }, patience, now),
-                    Needs::Lost => {
-                        let restart_at = now + patience.unhealthy_max.max(Duration::from_secs(1));
-                        (Self::Unhealthy { since, look_at, restart_at, crashes }, None)
-                    }
-                }
-            }
-            Self::Starting { look_at: Some(at), since, give_up_at, crashes } if at <= now => {
-                (Self::Starting { since, look_at: None, give_up_at, crashes }, Some(Effect::Look))
-            }
-            Self::Ready { look_at: Some(at), since, misses, crashes } if at <= now => {
-                (Self::Ready { since, look_at: None, misses, crashes }, Some(Effect::Look))
-            }
-            Self::Unhealthy { look_at: Some(at), since, restart_at, crashes } if at <= now => {
-                (Self::Unhealthy { since, look_at: None, restart_at, crashes }, Some(Effect::Look))
-            }
-            Self::Stopped
-            | Self::Waiting { .. }
-            | Self::Starting { .. }
-            | Self::Ready { .. }
-            | Self::Unhealthy { .. }
-            | Self::Stopping { .. }
-            | Self::BackingOff { .. }
-            | Self::GivenUp { .. } => (self, None),
-        }
-    }
-
-    fn started(crashes: u32, look_at: Option<Moment>, patience: &Patience, now: Moment) -> Self {
-        Self::Starting { since: now, look_at, give_up_at: now + patience.start_max, crashes }
-    }
-
-    fn stopping(then: Then, patience: &Patience, now: Moment) -> (Self, Option<Effect>) {
-        (Self::Stopping { kill_at: now + patience.stop_max, then }, Some(Effect::Terminate))
-    }
-
-    fn crashed(crashes: u32, needs: Needs, patience: &Patience, now: Moment) -> Self {
-        match needs {
-            Needs::Lost => Self::Waiting { crashes },
-            Needs::Met if crashes + 1 > patience.crashes_max => {
-                Self::GivenUp { retry_at: now + patience.retry_slow, crashes: crashes + 1 }
-            }
-            Needs::Met => {
-                let crashes = crashes + 1;
-                Self::BackingOff { retry_at: now + patience.delay(crashes), crashes }
-            }
+            Self::Refused { retry_at, .. } | Self::BackingOff { retry_at, .. } => Some(retry_at),
+            Self::GivenUp { retry_at: at, .. } | Self::Scheduled { run_at: at, .. } => at,
         }
     }
 }
