@@ -115,7 +115,7 @@ impl Client {
     ///
     /// [`ClientError`].
     pub async fn snapshot(&self) -> Result<Snapshot, ClientError> {
-        self.call(Method::GET, "/v1/snapshot", Bytes::new()).await
+        self.ask(Method::GET, "/v1/snapshot", Bytes::new()).await
     }
 
     /// Orders something of a component. Not cancel safe: the order may have been taken.
@@ -134,7 +134,7 @@ impl Client {
     ///
     /// [`ClientError::Refused`], with all its problems, when it is not a good one.
     pub async fn plan(&self, manifest: &str) -> Result<ChangePlan, ClientError> {
-        self.call(Method::POST, "/v1/plan", manifest.to_owned().into()).await
+        self.ask(Method::POST, "/v1/plan", manifest.to_owned().into()).await
     }
 
     /// Puts this manifest in force. Returns what is being done. Not cancel safe: it may have been
@@ -177,20 +177,50 @@ impl Client {
         Ok(Events { body: response.into_body(), buffer: Vec::new() })
     }
 
-    async fn call<T: DeserializeOwned>(
+    /// Asks what may be asked twice: a connection that breaks is made anew, since castellan may
+    /// just have been replaced, or be gone.
+    async fn ask<T: DeserializeOwned>(
         &self,
         method: Method,
         path: &str,
         body: Bytes,
     ) -> Result<T, ClientError> {
         self.in_time(async {
-            let body = self.request(method, path, body).await?.into_body();
-            let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
-            let body = body.map_err(|error| ClientError::Strange { what: error.to_string() })?;
-            serde_json::from_slice(&body.to_bytes())
-                .map_err(|error| ClientError::Strange { what: error.to_string() })
+            loop {
+                match self.exchange(method.clone(), path, body.clone()).await {
+                    Err(ClientError::Broken(_)) => sleep(CONNECT_INTERVAL).await,
+                    other => return other,
+                }
+            }
         })
         .await
+    }
+
+    async fn call<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<T, ClientError> {
+        self.in_time(self.exchange(method, path, body)).await
+    }
+
+    async fn exchange<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<T, ClientError> {
+        let body = self.request(method, path, body).await?.into_body();
+        let body =
+            Limited::new(body, ANSWER_BYTES_MAX).collect().await.map_err(|error| match error
+                .downcast::<hyper::Error>(
+            ) {
+                Ok(error) => ClientError::Broken(*error),
+                Err(error) => ClientError::Strange { what: error.to_string() },
+            })?;
+        serde_json::from_slice(&body.to_bytes())
+            .map_err(|error| ClientError::Strange { what: error.to_string() })
     }
 
     /// Holds an exchange, its connection included, to the limit.
@@ -336,6 +366,16 @@ mod tests {
         let _listener = UnixListener::bind(&socket).unwrap();
         let error = ask(&socket);
         assert!(matches!(error, ClientError::Silent { .. }) && error.leaves_unknown(), "{error}");
+    }
+
+    #[test]
+    fn a_connection_that_breaks_is_made_anew_and_then_it_is_absent() {
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("sock");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let closing = std::thread::spawn(move || drop(listener.accept().unwrap()));
+        assert!(matches!(ask(&socket), ClientError::NotRunning { .. }));
+        closing.join().unwrap();
     }
 
     #[test]

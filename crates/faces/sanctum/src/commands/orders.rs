@@ -104,20 +104,30 @@ fn outcome(verb: Verb, state: &ComponentState, pid_before: Option<u32>) -> Order
     }
 }
 
-/// Calls a castellan that is just starting or ending until it takes the call or is gone.
+/// Calls a castellan that is just starting or ending until it takes the call or is gone. A call
+/// whose answer is lost is made again: an order given twice is one.
 pub(crate) async fn patiently<T>(
     call: impl AsyncFn() -> Result<T, ClientError>,
 ) -> Result<T, ClientError> {
     let until = Instant::now() + DOWN_MAX;
     loop {
         match call().await {
-            Err(ClientError::Refused { status, .. })
-                if NOT_NOW.contains(&status) && Instant::now() < until =>
-            {
+            Err(error) if is_for_later(&error) && Instant::now() < until => {
                 sleep(ASK_INTERVAL).await;
             }
             other => return other,
         }
+    }
+}
+
+fn is_for_later(error: &ClientError) -> bool {
+    match error {
+        ClientError::Refused { status, .. } => NOT_NOW.contains(status),
+        ClientError::Broken(_) => true,
+        ClientError::NotRunning { .. }
+        | ClientError::Silent { .. }
+        | ClientError::Unreachable { .. }
+        | ClientError::Strange { .. } => false,
     }
 }
 
@@ -156,6 +166,7 @@ impl Watch {
 pub(crate) fn down(place: &Place, output: &Output) -> Outcome {
     let client = place.client();
     block_on(async {
+        let before = client.snapshot().await.ok().map(|snapshot| snapshot.castellan_pid);
         match client.shutdown().await {
             // Told before, by another `down`, it is ending: what is left is waited for.
             Ok(_) | Err(ClientError::Refused { .. } | ClientError::Broken(_)) => {}
@@ -168,26 +179,49 @@ pub(crate) fn down(place: &Place, output: &Output) -> Outcome {
         let mut step = output.step("stopping");
         let waited = timeout(
             DOWN_MAX,
-            wait_until_gone(&client, |snapshot| {
+            wait_until_gone(&client, before, |snapshot| {
                 step.detail(still_running(snapshot));
             }),
         );
-        if waited.await.is_err() {
-            return Err(Failure::new(format!("not everything stopped within {DOWN_MAX:?}"))
-                .hint("`sanctum status` shows what is left"));
+        match waited.await {
+            Ok(Gone::Absent) => step.done("everything is stopped"),
+            Ok(Gone::Replaced) => {
+                step.done("everything was stopped; another castellan was started meanwhile");
+            }
+            Err(_) => {
+                return Err(Failure::new(format!("not everything stopped within {DOWN_MAX:?}"))
+                    .hint("`sanctum status` shows what is left"));
+            }
         }
-        step.done("everything is stopped");
         Ok(ExitCode::SUCCESS)
     })
 }
 
-/// Waits until castellan is gone: its lock and socket go with it. One that does not answer is not
-/// gone.
-pub(crate) async fn wait_until_gone(client: &Client, mut seen: impl FnMut(&Snapshot)) {
+/// How a castellan is known to be gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gone {
+    /// Nobody listens.
+    Absent,
+    /// Another one listens.
+    Replaced,
+}
+
+/// Waits until castellan, or the one with that process id, is gone: its lock and socket go with it.
+/// One that does not answer is not gone.
+pub(crate) async fn wait_until_gone(
+    client: &Client,
+    mut pid: Option<u32>,
+    mut seen: impl FnMut(&Snapshot),
+) -> Gone {
     loop {
         match client.snapshot().await {
-            Ok(snapshot) => seen(&snapshot),
-            Err(ClientError::NotRunning { .. }) => return,
+            Ok(snapshot)
+                if snapshot.castellan_pid == *pid.get_or_insert(snapshot.castellan_pid) =>
+            {
+                seen(&snapshot);
+            }
+            Ok(_) => return Gone::Replaced,
+            Err(ClientError::NotRunning { .. }) => return Gone::Absent,
             Err(_) => {}
         }
         sleep(ASK_INTERVAL).await;

@@ -210,6 +210,7 @@ pub(super) fn mint_secrets(place: &Place, manifest: &Manifest) -> Result<(), Fai
 /// Has the castellan that runs leave its children to a new one.
 async fn replace(place: &Place) -> Result<(), Failure> {
     let client = place.client();
+    let before = client.snapshot().await.ok().map(|snapshot| snapshot.castellan_pid);
     match client.handover().await {
         // Of another version, it answers in other words.
         Ok(_)
@@ -218,7 +219,7 @@ async fn replace(place: &Place) -> Result<(), Failure> {
         ) => {}
         Err(error) => return Err(failure(&error)),
     }
-    timeout(LEAVE_MAX, wait_until_gone(&client, |_| {})).await.map_err(|_| {
+    timeout(LEAVE_MAX, wait_until_gone(&client, before, |_| {})).await.map_err(|_| {
         Failure::new("the running castellan does not leave")
             .hint("`sanctum down`, then `sanctum up`")
     })?;
