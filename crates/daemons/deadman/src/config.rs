@@ -48,6 +48,8 @@ pub(crate) struct Limits {
     pub(crate) retry_after: Duration,
     /// When a page is sent again while nothing is better.
     pub(crate) repage_after: Duration,
+    /// How long castellan has to work until a page is resolved.
+    pub(crate) settled_after: Duration,
     pub(crate) start_after_boot: bool,
     /// Whether castellan is stopped and started at all, or only watched.
     pub(crate) act: bool,
@@ -75,6 +77,7 @@ impl Default for Limits {
             restarts_per_hour: 10,
             retry_after: Duration::from_mins(10),
             repage_after: Duration::from_mins(30),
+            settled_after: Duration::from_mins(2),
             start_after_boot: true,
             act: true,
         }
@@ -179,6 +182,7 @@ fn set<'a>(
         }
         "retry_after" => limits.retry_after = duration(value)?,
         "repage_after" => limits.repage_after = duration(value)?,
+        "settled_after" => limits.settled_after = duration(value)?,
         "start_after_boot" => limits.start_after_boot = yes_or_no(value)?,
         "act" => limits.act = yes_or_no(value)?,
         "heartbeat_interval" => config.heartbeat_interval = duration(value)?,
@@ -193,7 +197,7 @@ fn set<'a>(
 
 const KEYS: &str = "act, childless_max, heartbeat_exec, heartbeat_http, heartbeat_interval, \
     loop_age_max, page_exec, page_http, repage_after, restart_limit, restarts_max, \
-    restarts_per_hour, retry_after, stale_after, start_after_boot";
+    restarts_per_hour, retry_after, settled_after, stale_after, start_after_boot";
 
 fn add(targets: &mut Vec<Target>, target: Target) -> Result<(), String> {
     if targets.len() == TARGETS_MAX {
@@ -235,8 +239,12 @@ fn yes_or_no(text: &str) -> Result<bool, String> {
     }
 }
 
-/// A program and its arguments, parted by spaces; nothing is quoted.
+/// A program and its arguments, parted by spaces. There is no shell, and who writes a quote means
+/// one.
 fn exec(text: &str) -> Result<Target, String> {
+    if text.contains(['"', '\'', '\\', '`', '$']) {
+        return Err("nothing is quoted or expanded: put it into a script".to_owned());
+    }
     let mut words = text.split_whitespace().map(str::to_owned);
     let program = words.next().ok_or("it names no program")?;
     if !program.starts_with('/') {
@@ -260,7 +268,7 @@ mod tests {
     fn each_key_is_known_and_said_to_be() {
         let text = "# all of them\nstale_after = 300ms\nloop_age_max=5s\nchildless_max = 1m\n\
             restart_limit = 2h\nrestarts_max = 3\nrestarts_per_hour = 4\nretry_after = 5m\n\
-            repage_after = 6m\n\n  start_after_boot = no\nact = no\nheartbeat_interval = 7s\n\
+            repage_after = 6m\nsettled_after = 1m\n\n  start_after_boot = no\nact = no\nheartbeat_interval = 7s\n\
             page_exec = /usr/bin/env a=b c\npage_http = http://127.0.0.1:8080/page?to=me\n\
             heartbeat_exec = /bin/true\nheartbeat_http = http://[::1]/beat\n";
         let config = parse(text).unwrap();
@@ -283,14 +291,14 @@ mod tests {
     fn every_fault_is_reported_at_once_with_its_line() {
         let text = "stale_after = soon\n\nstale = 3s\nrestarts_max = 0\nact = maybe\n\
             page_exec = curl x\npage_http = https://example.org/\nact = yes\nwhat\n\
-            retry_after = 1ms\npage_exec =\n";
+            retry_after = 1ms\npage_exec =\npage_exec = /bin/x \"a b\"\n";
         let faults = parse(text).unwrap_err();
         let lines: Vec<usize> = faults.iter().map(|fault| fault.line).collect();
-        assert_eq!(lines, [1, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+        assert_eq!(lines, [1, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
         assert!(faults[5].what.contains("page_exec"), "{:?}", faults[5]);
         assert!(faults[6].what.contains("line 5"), "{:?}", faults[6]);
         let said = ConfigError::Faults("/c".into(), faults).to_string();
-        assert_eq!(said.lines().count(), 11);
+        assert_eq!(said.lines().count(), 12);
     }
 
     #[test]

@@ -15,8 +15,8 @@
 mod judge;
 #[cfg(test)]
 mod tests;
+mod words;
 
-use std::fmt;
 use std::time::Duration;
 
 use crate::clock::Time;
@@ -40,6 +40,8 @@ pub(crate) struct Look {
     pub(crate) reading: Reading,
     /// Of the lease's process, or of that of the last lease there was.
     pub(crate) process: Presence,
+    /// Of the castellan that we started last and that has not proven itself.
+    pub(crate) launched: Presence,
     pub(crate) boot: Boot,
     /// Why nothing can be written to the state directory, if so.
     pub(crate) disk_fault: Option<String>,
@@ -141,6 +143,8 @@ pub(crate) struct Durable {
     pub(crate) restarts: Vec<Duration>,
     /// What was paged and is not resolved.
     pub(crate) incident: Option<u64>,
+    /// The castellan that we started last, until one has proven itself.
+    pub(crate) launched: Option<Identity>,
 }
 
 /// The dead-man's switch.
@@ -155,8 +159,12 @@ pub(crate) struct Switch {
     course: Course,
     durable: Durable,
     page_at: Duration,
+    /// Since when castellan works, while there is something to resolve.
+    works_since: Option<Duration>,
     /// How far the clocks are apart.
     slept: Option<Duration>,
+    /// When we looked last; nothing if we had something else to do since.
+    looked_at: Option<Duration>,
     said: Option<&'static str>,
 }
 
@@ -200,7 +208,9 @@ impl Switch {
             course,
             durable,
             page_at,
+            works_since: None,
             slept: None,
+            looked_at: None,
             said: None,
         }
     }
@@ -215,6 +225,11 @@ impl Switch {
         self.doubt.is_some() || self.course != Course::Guarding
     }
 
+    /// Takes in which castellan was started.
+    pub(crate) fn on_launched(&mut self, identity: Identity) {
+        self.durable.launched = Some(identity);
+    }
+
     /// What the next switch must know.
     pub(crate) fn durable(&self) -> &Durable {
         &self.durable
@@ -223,10 +238,14 @@ impl Switch {
     /// Concludes, and says what is to be done.
     pub(crate) fn on(&mut self, look: &Look) -> Decision {
         let mut actions = Vec::new();
-        self.forgive_sleep(look.time, &mut actions);
+        self.forgive(look.time, &mut actions);
         self.remember(look);
-        let verdict = match self.judge(look) {
-            works @ Verdict::Works { .. } => self.on_works(works, &mut actions),
+        let judged = self.judge(look);
+        if !matches!(judged, Verdict::Works { .. }) {
+            self.works_since = None;
+        }
+        let verdict = match judged {
+            works @ Verdict::Works { .. } => self.on_works(works, look, &mut actions),
             Verdict::Quiet(quiet) => self.on_quiet(quiet, look, &mut actions),
             Verdict::Fault(fault, detail) => self.on_fault(fault, detail, look, &mut actions),
             Verdict::Unknown(why) => {
@@ -251,12 +270,18 @@ impl Switch {
         switch.judge(&look)
     }
 
-    fn on_works(&mut self, works: Verdict, actions: &mut Vec<Action>) -> Verdict {
+    fn on_works(&mut self, works: Verdict, look: &Look, actions: &mut Vec<Action>) -> Verdict {
+        let now = look.time.awake;
         self.doubt = None;
         let moves = self.seen.as_ref().map_or(0, |seen| seen.moves);
         match self.course {
             Course::Guarding => {
                 self.say_once("watching", works.to_string(), actions);
+                // One that dies again in a moment is not worth two more pages.
+                let since = *self.works_since.get_or_insert(now);
+                if now.saturating_sub(since) >= self.limits.settled_after {
+                    self.resolve(&works.to_string(), actions);
+                }
                 works
             }
             Course::Proving { attempt, .. } if moves < PROOF_MOVES => Verdict::Proving { attempt },
@@ -264,8 +289,8 @@ impl Switch {
             Course::Proving { .. } | Course::GivenUp { .. } => {
                 self.course = Course::Guarding;
                 self.said = Some("watching");
+                self.durable.launched = None;
                 actions.push(Action::Journal { what: "brought-back", detail: works.to_string() });
-                self.resolve(&works.to_string(), actions);
                 works
             }
         }
@@ -336,6 +361,7 @@ impl Switch {
         self.said = None;
         self.childless_since = None;
         self.durable.restarts.push(look.time.uptime);
+        self.looked_at = None;
         self.course = Course::Proving { attempt, until: now + self.limits.restart_limit };
         let of = seen.lease.identity.clone();
         actions.push(Action::Journal { what: fault.word(), detail: reason.to_owned() });
@@ -343,7 +369,15 @@ impl Switch {
         actions.push(Action::Thaw);
         // The number of a process of an earlier start of the machine means nothing now.
         if look.process != Presence::Gone && fault != Fault::NotStarted {
-            actions.push(Action::Kill(of));
+            actions.push(Action::Kill(of.clone()));
+        }
+        // It hangs before its first lease, and holds the lock that the next one needs.
+        if let Some(launched) = self.durable.launched.clone().filter(|it| *it != of)
+            && look.launched == Presence::Alive
+        {
+            let reason = format!("pid {} was started and did not prove itself", launched.pid);
+            actions.push(Action::Capture { of: launched.clone(), reason });
+            actions.push(Action::Kill(launched));
         }
         actions.push(Action::Start(Box::new(seen.lease.clone())));
     }
@@ -413,17 +447,21 @@ impl Switch {
         }
     }
 
-    /// Whoever slept with the machine has a whole term again.
-    fn forgive_sleep(&mut self, time: Time, actions: &mut Vec<Action>) {
+    /// Whoever slept with the machine has a whole term again. So has everybody when we did not look
+    /// for long: the machine may have stood still, and who did not look cannot judge.
+    fn forgive(&mut self, time: Time, actions: &mut Vec<Action>) {
         let now = time.awake;
         let apart = time.uptime.saturating_sub(now);
-        let before = self.slept.replace(apart).unwrap_or(apart);
-        let nap = apart.saturating_sub(before);
-        if nap < SLEEP_MIN {
+        let nap = apart.saturating_sub(self.slept.replace(apart).unwrap_or(apart));
+        let gap = now.saturating_sub(self.looked_at.replace(now).unwrap_or(now));
+        let (what, detail) = if nap >= SLEEP_MIN {
+            ("woke", format!("the machine slept for {nap:.0?}"))
+        } else if gap > self.limits.stale_after / 2 {
+            ("stood-still", format!("nobody looked for {gap:.1?}"))
+        } else {
             return;
-        }
-        let detail = format!("the machine slept for {nap:.0?}");
-        actions.push(Action::Journal { what: "woke", detail });
+        };
+        actions.push(Action::Journal { what, detail });
         self.doubt = None;
         self.childless_since = None;
         self.unread_since = self.unread_since.map(|_| now);
@@ -432,65 +470,6 @@ impl Switch {
         }
         if let Course::Proving { until, .. } = &mut self.course {
             *until = now + self.limits.restart_limit;
-        }
-    }
-}
-
-impl Fault {
-    /// Its name in the journal.
-    pub(crate) const fn word(self) -> &'static str {
-        match self {
-            Self::Dead => "dead",
-            Self::Silent => "silent",
-            Self::Stuck => "stuck",
-            Self::Childless => "childless",
-            Self::NotStarted => "not-started",
-            Self::Unreadable => "unreadable",
-            Self::Blind => "blind",
-        }
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Dead => "castellan is dead",
-            Self::Silent => "castellan's lease is stale",
-            Self::Stuck => "a loop of castellan is stuck",
-            Self::Childless => "castellan has lost its children",
-            Self::NotStarted => "castellan was not started since boot",
-            Self::Unreadable => "castellan's lease cannot be understood",
-            Self::Blind => "castellan cannot be judged",
-        })
-    }
-}
-
-impl fmt::Display for Quiet {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::NoLease => "there is no lease, so nothing to guard",
-            Self::Ended => "castellan was told to stop",
-            Self::NotStarted => "castellan was not started since boot, and `start_after_boot = no`",
-        })
-    }
-}
-
-impl fmt::Display for Verdict {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Works { pid, beat } => {
-                write!(formatter, "castellan works (pid {pid}, beat {beat})")
-            }
-            Self::Quiet(quiet) => quiet.fmt(formatter),
-            Self::Unknown(why) => write!(formatter, "unknown: {why}"),
-            Self::Fault(fault, detail) => write!(formatter, "{fault}: {detail}"),
-            Self::Proving { attempt: 0 } => formatter.write_str("castellan has to prove itself"),
-            Self::Proving { attempt } => {
-                write!(
-                    formatter,
-                    "castellan was restarted (attempt {attempt}) and has to prove itself"
-                )
-            }
         }
     }
 }

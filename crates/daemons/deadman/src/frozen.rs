@@ -51,7 +51,7 @@ enum Woken {
 
 fn wake(path: &Path, home: &Path) -> io::Result<Woken> {
     let text = fs::read_to_string(path)?;
-    let Some(identity) = parse(&text) else {
+    let Some(identity) = Identity::parse(&text) else {
         return Ok(Woken::Gone("it names no process".to_owned()));
     };
     let pid = identity.pid;
@@ -68,13 +68,6 @@ fn wake(path: &Path, home: &Path) -> io::Result<Woken> {
             }
         }
     }
-}
-
-/// `PID START`. The numbers 0 and 1 would mean our own group, and everybody.
-fn parse(text: &str) -> Option<Identity> {
-    let (pid, started) = text.trim().split_once(' ')?;
-    let pid = pid.parse().ok().filter(|pid| *pid > 1)?;
-    Some(Identity { pid, started: started.trim().to_owned() })
 }
 
 #[cfg(test)]
@@ -95,14 +88,6 @@ mod tests {
             thread::sleep(Duration::from_millis(5));
         }
         is()
-    }
-
-    #[test]
-    fn a_tombstone_names_one_process_and_never_everybody() {
-        assert!(parse("77 123\n").is_some());
-        for bad in ["", "77", "0 1", "1 1", "-1 5", "x 1"] {
-            assert!(parse(bad).is_none(), "{bad}");
-        }
     }
 
     #[cfg(target_os = "linux")]

@@ -13,6 +13,8 @@ use crate::clock;
 
 /// Who speaks.
 const COMPONENT: &str = "castellan-deadman";
+/// What is kept of the details of one event.
+const DETAIL_CHARACTERS_MAX: usize = 2000;
 /// How often the lock of the journal is tried for, and how long it is waited for between.
 const LOCK_TRIES: u32 = 10;
 const LOCK_WAIT: Duration = Duration::from_millis(5);
@@ -42,7 +44,8 @@ impl Journal {
     /// Writes down what happened. What cannot be written is at least said: a full disk must not
     /// stop the switch.
     pub(crate) fn add(&self, what: &str, detail: &str) {
-        let line = line(clock::wall_ms(), what, detail);
+        let detail: String = detail.chars().take(DETAIL_CHARACTERS_MAX).collect();
+        let line = line(clock::wall_ms(), what, &detail);
         self.say(format!("{what}: {detail}"));
         if let Err(error) = append(&self.path, &line) {
             self.say(format!("cannot write `{}`: {error}", self.path.display()));
@@ -55,13 +58,17 @@ impl Journal {
     }
 }
 
-/// Creates a directory for its owner alone, and what it is in.
+/// Creates a directory for its owner alone, and not what it is in: a state directory that was taken
+/// away is not made again.
 ///
 /// # Errors
 ///
 /// As the system gives them.
 pub(crate) fn make_private_directory(path: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path)
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// Replaces a file as a whole, for its owner alone, so that it is the old one or the new one
@@ -135,7 +142,8 @@ fn lock_soon(file: &File) {
     }
 }
 
-fn is_at(file: &File, path: &Path) -> bool {
+/// Whether the path still leads to this file.
+pub(crate) fn is_at(file: &File, path: &Path) -> bool {
     match (file.metadata(), fs::metadata(path)) {
         (Ok(one), Ok(other)) => (one.dev(), one.ino()) == (other.dev(), other.ino()),
         (Ok(_) | Err(_), _) => false,
@@ -164,7 +172,7 @@ mod tests {
         let writers: Vec<_> = (0..4)
             .map(|_| {
                 let journal = Journal::at(&path);
-                thread::spawn(move || (0..25).for_each(|_| journal.add("what", &"x".repeat(40))))
+                thread::spawn(move || (0..25).for_each(|_| journal.add("what", "x")))
             })
             .collect();
         for writer in writers {

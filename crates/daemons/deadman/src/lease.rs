@@ -5,13 +5,17 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
 use crate::process::Identity;
+use crate::tool;
 
 /// A lease is a few hundred bytes; what is longer than this is none.
 const BYTES_MAX: u64 = 16 * 1024;
+/// The mode bits of writers other than the owner.
+const WRITABLE_BY_OTHERS: u32 = 0o022;
 /// The version that is understood.
 const VERSION: &str = "1";
 
@@ -68,7 +72,7 @@ pub(crate) fn read(path: &Path, home: &Path) -> Reading {
     };
     match parse(&text) {
         Reading::Lease(lease) if !is_same_place(Path::new(&lease.home), home) => {
-            Reading::Foreign(format!("it is of the state directory `{}`", lease.home))
+            Reading::Foreign(format!("it is of the state directory `{}`", tool::clip(&lease.home)))
         }
         reading
         @ (Reading::Absent | Reading::Torn(_) | Reading::Foreign(_) | Reading::Lease(_)) => reading,
@@ -81,7 +85,7 @@ pub(crate) fn parse(text: &str) -> Reading {
         && let Some(version) = value(text, "version")
         && version != VERSION
     {
-        return Reading::Foreign(format!("it has version {version}, not {VERSION}"));
+        return Reading::Foreign(format!("it has version {}, not {VERSION}", tool::clip(version)));
     }
     match whole(text) {
         Ok(lease) => Reading::Lease(Box::new(lease)),
@@ -106,7 +110,7 @@ fn whole(text: &str) -> Result<Lease, String> {
             "keeping" => State::Keeping,
             "handing-over" => State::HandingOver,
             "ended" => State::Ended,
-            other => return Err(format!("its state is `{other}`")),
+            other => return Err(format!("its state is `{}`", tool::clip(other))),
         },
         identity: Identity {
             pid: pid.ok_or("its `pid` cannot be castellan's")?,
@@ -127,8 +131,13 @@ fn whole(text: &str) -> Result<Lease, String> {
 
 /// The file's text. What is not a plain file is not opened: it could hold us for ever.
 fn read_text(path: &Path) -> io::Result<String> {
-    if !fs::metadata(path)?.is_file() {
+    let about = fs::metadata(path)?;
+    if !about.is_file() {
         return Err(io::Error::other("it is not a file"));
+    }
+    // It names a program that we start.
+    if about.permissions().mode() & WRITABLE_BY_OTHERS != 0 {
+        return Err(io::Error::other("others may write it"));
     }
     let mut bytes = Vec::new();
     File::open(path)?.take(BYTES_MAX).read_to_end(&mut bytes)?;
@@ -147,8 +156,11 @@ fn values<'a>(text: &'a str, key: &str) -> impl Iterator<Item = &'a str> {
 }
 
 fn is_same_place(one: &Path, other: &Path) -> bool {
-    let places = (fs::canonicalize(one), fs::canonicalize(other));
-    one == other || matches!(places, (Ok(one), Ok(other)) if one == other)
+    one == other
+        || match (fs::canonicalize(one), fs::canonicalize(other)) {
+            (Ok(one), Ok(other)) => one == other,
+            (Ok(_) | Err(_), _) => false,
+        }
 }
 
 #[cfg(test)]
@@ -216,6 +228,8 @@ pub(crate) mod tests {
         let ours = WHOLE.replace("home /h", &format!("home {}/.", home.path().display()));
         fs::write(&path, ours).unwrap();
         assert!(matches!(read(&path, home.path()), Reading::Lease(_)));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o620)).unwrap();
+        assert!(matches!(read(&path, home.path()), Reading::Torn(_)), "others may write it");
     }
 
     #[test]

@@ -139,6 +139,10 @@ fn guard(home: PathBuf) -> ExitCode {
         Err(WatchError::Taken) => {
             fail(TAKEN, &format!("another castellan-deadman guards `{named}`"))
         }
+        Err(WatchError::Gone) => fail(CANNOT_WRITE, &format!("`{named}` is gone")),
+        Err(WatchError::Directory(path, error)) => {
+            fail(CANNOT_WRITE, &format!("cannot make `{}`: {error}", path.display()))
+        }
         Err(WatchError::Lock(path, error)) => {
             fail(CANNOT_WRITE, &format!("cannot lock `{}`: {error}", path.display()))
         }

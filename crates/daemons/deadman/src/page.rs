@@ -6,9 +6,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TrySendError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use crate::clock::millis;
 use crate::config::Config;
@@ -24,8 +24,8 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(10);
 /// Pages that wait, and pages that are kept once they were taken.
 const OUTBOX_MAX: usize = 50;
 const SENT_MAX: usize = 20;
-/// What one page may take all in all: 16 targets of 30 s, and what a signal takes.
-const ROUND_MAX: Duration = Duration::from_mins(10);
+/// Between two signs of life: one target has 30 s, and what it leaves behind has to be killed.
+const ROUND_MAX: Duration = Duration::from_mins(2);
 /// Pages that could not be written down and wait in memory.
 const LOOSE_MAX: usize = 16;
 
@@ -98,7 +98,13 @@ impl Pager {
                 Message::Loose(page)
             }
         };
-        self.carrier.try_send(message).ok();
+        if let Err(
+            TrySendError::Full(Message::Loose(page))
+            | TrySendError::Disconnected(Message::Loose(page)),
+        ) = self.carrier.try_send(message)
+        {
+            self.journal.add("page-lost", &page.name);
+        }
     }
 
     /// Whether the thread lives and moves.
@@ -145,7 +151,7 @@ impl Carrier {
         for path in waiting(&outbox, OUTBOX_MAX) {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let Ok(text) = fs::read_to_string(&path) else { continue };
-            if !self.hand_over(&name, &text) {
+            if !self.hand_over(&name, &id(&path, &name), &text) {
                 return self.back_off();
             }
             if let Err(error) = self.put_away(&path, &name) {
@@ -154,7 +160,7 @@ impl Carrier {
             }
         }
         while let Some(page) = self.loose.first().cloned() {
-            if !self.hand_over(&page.name, &page.text) {
+            if !self.hand_over(&page.name, &page.name, &page.text) {
                 return self.back_off();
             }
             self.loose.remove(0);
@@ -170,10 +176,10 @@ impl Carrier {
     }
 
     /// Tries one target after the other until one takes it.
-    fn hand_over(&self, name: &str, text: &str) -> bool {
+    fn hand_over(&self, name: &str, id: &str, text: &str) -> bool {
         for target in &self.pages {
             self.show();
-            match target.deliver(Parcel { id: name, text }) {
+            match target.deliver(Parcel { id, text }) {
                 Ok(()) => {
                     self.is_failing.store(false, Ordering::Relaxed);
                     self.journal.add("page-delivered", &format!("{name} to {target}"));
@@ -215,6 +221,13 @@ impl Carrier {
     fn show(&self) {
         self.beat.store(millis(self.started.elapsed()), Ordering::Relaxed);
     }
+}
+
+/// The same for each try to carry a page, and another one for the page that takes its place.
+fn id(path: &Path, name: &str) -> String {
+    let written = fs::metadata(path).and_then(|about| about.modified()).ok();
+    let since = written.and_then(|at| at.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
+    format!("{name}-{}", millis(since))
 }
 
 /// The newest files of a directory of pages, the oldest first; older ones are taken away.

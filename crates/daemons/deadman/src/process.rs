@@ -39,6 +39,21 @@ enum Holder {
 }
 
 impl Identity {
+    /// The process that has this id now, if one has.
+    pub(crate) fn of(pid: u32) -> Option<Self> {
+        match holder(pid) {
+            Holder::Started(words) => Some(Self { pid, started: words.into_iter().next()? }),
+            Holder::Nobody | Holder::Unclear => None,
+        }
+    }
+
+    /// Parses `PID START`. The numbers 0 and 1 would mean our own group, and everybody.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (pid, started) = text.trim().split_once(' ')?;
+        let pid = pid.parse().ok().filter(|pid| *pid > 1)?;
+        Some(Self { pid, started: started.trim().to_owned() })
+    }
+
     /// Looks for this very process.
     pub(crate) fn presence(&self) -> Presence {
         match holder(self.pid) {
@@ -176,8 +191,15 @@ pub(crate) mod tests {
     use std::process::Child;
 
     pub(crate) fn identity(child: &Child) -> Identity {
-        let Holder::Started(words) = holder(child.id()) else { panic!("a child is there") };
-        Identity { pid: child.id(), started: words[0].clone() }
+        Identity::of(child.id()).unwrap()
+    }
+
+    #[test]
+    fn an_identity_names_one_process_and_never_everybody() {
+        assert!(Identity::parse("77 123\n").is_some());
+        for bad in ["", "77", "0 1", "1 1", "-1 5", "x 1"] {
+            assert!(Identity::parse(bad).is_none(), "{bad}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::config::{Config, Limits};
 use crate::decide::{Action, Boot, Decision, Durable, Look, News, Switch, Verdict};
 use crate::evidence;
 use crate::frozen;
-use crate::journal::{Journal, make_private_directory, replace};
+use crate::journal::{Journal, is_at, make_private_directory, replace};
 use crate::lease::{self, Lease, Reading};
 use crate::notify::Notify;
 use crate::page::{Page, Pager};
@@ -26,6 +26,8 @@ const LOOK_MAX: Duration = Duration::from_secs(if cfg!(target_os = "linux") { 1 
 const LOOK_MIN: Duration = Duration::from_millis(20);
 /// Looks in the time after which a lease is stale.
 const LOOKS_PER_STALE: u32 = 10;
+/// How often castellan renews its lease.
+const RENEWAL: Duration = Duration::from_secs(5);
 /// How long a process that was killed may take to be gone.
 const KILL_MAX: Duration = Duration::from_secs(5);
 
@@ -34,6 +36,10 @@ const KILL_MAX: Duration = Duration::from_secs(5);
 pub(crate) enum WatchError {
     /// Another one guards this state directory.
     Taken,
+    /// The state directory is not there any more.
+    Gone,
+    /// A directory of ours cannot be made.
+    Directory(PathBuf, io::Error),
     /// The lock cannot be had.
     Lock(PathBuf, io::Error),
 }
@@ -41,7 +47,7 @@ pub(crate) enum WatchError {
 /// Looks once, and says what can be told from that.
 pub(crate) fn glance(place: &Place, limits: Limits) -> Verdict {
     let time = Clock::start().now();
-    let look = look(place, time, &clock::boot(), None, None);
+    let look = look(place, time, &clock::boot(), None);
     Switch::glance(limits, &look)
 }
 
@@ -55,16 +61,29 @@ pub(crate) fn watch(
     config: &Config,
     notify: Option<Notify>,
 ) -> Result<(), WatchError> {
-    let _lock = lock(&place.lock())?;
+    let mut own = lock(&place.lock())?;
+    for directory in [place.own(), place.outbox(), place.sent()] {
+        make_private_directory(&directory)
+            .map_err(|error| WatchError::Directory(directory, error))?;
+    }
     let journal = Journal::at(place.chitti());
     let pager = Pager::start(&place, config, &journal);
     let (clock, boot) = (Clock::start(), clock::boot());
     let durable = state::read(&place.state(), &boot);
     let switch = Switch::new(config.limits.clone(), durable, clock.now().awake);
     let interval = interval(&config.limits, notify.as_ref());
-    journal.add("deadman", &format!("looking at castellan every {interval:?}"));
+    journal.add("deadman", &greeting(&config.limits, interval));
     let mut watch = Watch { place, journal, pager, clock, boot, switch, notify, host: host() };
     loop {
+        let path = watch.place.lock();
+        if !is_at(&own, &path) {
+            // Somebody clears away what we hold, and may be in the middle of it.
+            thread::sleep(interval);
+            if !watch.place.home.is_dir() {
+                return Err(WatchError::Gone);
+            }
+            own = lock(&path)?;
+        }
         watch.step();
         thread::sleep(interval);
     }
@@ -85,7 +104,10 @@ impl Watch {
     fn step(&mut self) {
         let time = self.clock.now();
         let disk_fault = if self.switch.is_in_doubt() { disk_fault(&self.place) } else { None };
-        let look = look(&self.place, time, &self.boot, self.switch.subject(), disk_fault);
+        let launched = self.switch.durable().launched.as_ref();
+        let launched = launched.map_or(Presence::Gone, Identity::presence);
+        let look = look(&self.place, time, &self.boot, self.switch.subject());
+        let look = Look { launched, disk_fault, ..look };
         let before = self.switch.durable().clone();
         let Decision { verdict, actions } = self.switch.on(&look);
         // First what the next deadman must know, should this one die in the middle of it.
@@ -106,14 +128,14 @@ impl Watch {
         }
     }
 
-    fn perform(&self, actions: Vec<Action>) {
+    fn perform(&mut self, actions: Vec<Action>) {
         let mut may_start = true;
         for action in actions {
             match action {
                 Action::Journal { what, detail } => self.journal.add(what, &detail),
                 Action::Capture { of, reason } => self.capture(&of, &reason),
                 Action::Thaw => self.thaw(),
-                Action::Kill(identity) => may_start = self.kill(&identity),
+                Action::Kill(identity) => may_start &= self.kill(&identity),
                 Action::Start(lease) if may_start => self.start(&lease),
                 Action::Start(_) => self.journal.add("start-held", "the old one is still there"),
                 Action::Page { news, incident, reason } => self.page(news, incident, &reason),
@@ -151,9 +173,15 @@ impl Watch {
         is_gone
     }
 
-    fn start(&self, lease: &Lease) {
+    fn start(&mut self, lease: &Lease) {
         match start::start(lease, &self.place.castellan_log()) {
-            Ok(pid) => self.journal.add("started", &format!("{} as pid {pid}", lease.program)),
+            Ok(pid) => {
+                self.journal.add("started", &format!("{} as pid {pid}", lease.program));
+                if let Some(identity) = Identity::of(pid) {
+                    self.switch.on_launched(identity);
+                    self.keep(self.switch.durable());
+                }
+            }
             Err(error) => self.journal.add("start-failed", &format!("{}: {error}", lease.program)),
         }
     }
@@ -183,13 +211,7 @@ impl Watch {
     }
 }
 
-fn look(
-    place: &Place,
-    time: Time,
-    boot: &str,
-    subject: Option<&Identity>,
-    disk_fault: Option<String>,
-) -> Look {
+fn look(place: &Place, time: Time, boot: &str, subject: Option<&Identity>) -> Look {
     let reading = lease::read(&place.lease(), &place.home);
     let identity = match &reading {
         Reading::Lease(lease) => Some(&lease.identity),
@@ -200,13 +222,22 @@ fn look(
         Reading::Lease(lease) if !is_this_boot(lease, boot, process) => Boot::Earlier,
         Reading::Lease(_) | Reading::Absent | Reading::Torn(_) | Reading::Foreign(_) => Boot::This,
     };
-    Look { time, reading, process, boot, disk_fault }
+    Look { time, reading, process, launched: Presence::Gone, boot, disk_fault: None }
 }
 
 /// macOS names a boot by its moment, and moves that when the clock is set. But there the start of
 /// a process is a date, so one that is alive was started since boot.
 fn is_this_boot(lease: &Lease, boot: &str, process: Presence) -> bool {
     lease.boot == boot || (!cfg!(target_os = "linux") && process == Presence::Alive)
+}
+
+fn greeting(limits: &Limits, interval: Duration) -> String {
+    let warning = if limits.stale_after < RENEWAL * 3 {
+        "; `stale_after` is shorter than three renewals of castellan's lease"
+    } else {
+        ""
+    };
+    format!("looking at castellan every {interval:?}{warning}")
 }
 
 fn interval(limits: &Limits, notify: Option<&Notify>) -> Duration {

@@ -14,6 +14,7 @@ struct World {
     lease: Lease,
     reading: Option<Reading>,
     process: Presence,
+    launched: Presence,
     boot: Boot,
     disk_fault: Option<String>,
     /// Whether castellan renews its lease.
@@ -32,6 +33,7 @@ impl World {
             lease: *lease,
             reading: None,
             process: Presence::Alive,
+            launched: Presence::Gone,
             boot: Boot::This,
             disk_fault: None,
             beats: true,
@@ -60,6 +62,7 @@ impl World {
             time: self.time,
             reading: self.reading.clone().unwrap_or(lease),
             process: self.process,
+            launched: self.launched,
             boot: self.boot,
             disk_fault: self.disk_fault.clone(),
         };
@@ -120,7 +123,7 @@ fn a_castellan_that_works_is_left_alone_for_a_year() {
     let mut world = world();
     for _ in 0..10_000 {
         assert!(matches!(world.look(), Verdict::Works { .. }));
-        world.pass(Duration::from_secs(20));
+        world.pass(Duration::from_secs(13));
     }
     assert_eq!(world.words(), ["watching"]);
 }
@@ -195,8 +198,8 @@ fn one_that_does_not_come_back_is_paged_once_then_again_and_resolved_when_it_doe
     assert_eq!(world.count("Start"), 5, "it is tried again, slowly");
     (world.process, world.beats) = (Presence::Alive, true);
     world.lease.identity.pid += 1;
-    assert!(matches!(world.looks(2), Verdict::Works { .. }));
-    assert_eq!(world.count("Resolved"), 1);
+    assert!(matches!(world.looks(119), Verdict::Works { .. }));
+    assert_eq!(world.count("Resolved"), 0, "it has to settle first");
     world.looks(10_000);
     assert_eq!((world.count("Resolved"), world.count("Down")), (1, 1));
 }
@@ -213,6 +216,49 @@ fn one_that_dies_again_and_again_uses_up_the_hour_and_is_paged() {
     assert_eq!(world.count("Down"), 1);
     assert!(world.done.iter().any(|action| matches!(action,
         Action::Page { reason, .. } if reason.contains("used up"))));
+}
+
+#[test]
+fn one_that_dies_for_ever_is_two_pages_an_hour_at_most() {
+    let mut world = world();
+    for _ in 0..6 * 120 {
+        world.looks(27);
+        world.process = Presence::Gone;
+        world.looks(3);
+    }
+    let pages = world.count("Down") + world.count("StillDown") + world.count("Resolved");
+    assert!(pages <= 2 * 6 + 1, "{pages} pages in six hours");
+    assert!(world.count("StillDown") >= 6, "and it is not forgotten");
+}
+
+#[test]
+fn one_that_was_started_and_hangs_before_its_first_lease_makes_room_for_the_next() {
+    let mut world = world();
+    world.look();
+    world.process = Presence::Gone;
+    world.starts = false;
+    world.looks(2);
+    let launched = Identity { pid: 77, started: "7".to_owned() };
+    world.switch.on_launched(launched.clone());
+    world.launched = Presence::Alive;
+    world.looks(40);
+    let kills: Vec<_> =
+        world.done.iter().filter(|action| matches!(action, Action::Kill(_))).collect();
+    assert_eq!(kills, [&Action::Kill(launched)]);
+    assert_eq!(world.count("Start"), 2);
+}
+
+#[test]
+fn who_did_not_look_for_long_does_not_judge() {
+    let mut world = world();
+    world.looks(3);
+    world.beats = false;
+    world.looks(10);
+    world.pass(Duration::from_hours(1));
+    assert!(matches!(world.looks(30), Verdict::Works { .. }));
+    assert_eq!(world.count("stood-still"), 1);
+    world.looks(3);
+    assert_eq!(world.count("Kill"), 1);
 }
 
 #[test]
@@ -269,7 +315,7 @@ fn what_was_never_understood_is_paged_and_never_touched() {
         assert_eq!((world.count("Down"), world.count("StillDown")), (1, 1));
         world.reading = None;
         world.process = Presence::Alive;
-        world.looks(3);
+        world.looks(125);
         assert_eq!(world.count("Resolved"), 1);
     }
 }
@@ -301,7 +347,7 @@ fn a_full_disk_is_said_and_not_taken_for_a_dead_castellan() {
     world.looks(40);
     assert_eq!((world.count("Kill"), world.count("Down")), (0, 1));
     world.beats = true;
-    world.looks(3);
+    world.looks(125);
     assert_eq!(world.count("Resolved"), 1);
 }
 
@@ -327,7 +373,7 @@ fn the_next_deadman_knows_of_the_page_and_of_the_budget() {
     world.looks(60);
     assert_eq!((world.count("Start"), world.count("Down")), (2, 1));
     (world.process, world.beats) = (Presence::Alive, true);
-    world.looks(3);
+    world.looks(125);
     assert_eq!(world.count("Resolved"), 1);
 }
 
@@ -340,6 +386,7 @@ fn a_glance_goes_by_the_moment_the_lease_was_written() {
             time: Time { awake: Duration::ZERO, uptime, wall_ms: 0 },
             reading: Reading::Lease(lease.clone()),
             process,
+            launched: Presence::Gone,
             boot: Boot::This,
             disk_fault: None,
         };
@@ -403,7 +450,7 @@ fn whatever_happens_no_second_castellan_is_started_and_pages_are_in_order() {
 }
 
 fn happen(world: &mut World, dice: &mut Dice) {
-    let time = Duration::from_millis(dice.below(20_000));
+    let time = Duration::from_millis(dice.below(16_000));
     world.pass(time);
     match dice.below(24) {
         0 => world.process = Presence::Gone,

@@ -32,7 +32,8 @@ fn a_castellan_that_is_stopped_is_replaced_and_what_it_had_stopped_is_woken() {
     assert!(!stand.has("page"), "nobody is woken for what was mended");
 
     let evidence = stand.path("deadman").read_dir().unwrap().flatten().map(|it| it.path());
-    let evidence = evidence.filter(|path| path.is_dir()).max().unwrap();
+    let evidence =
+        evidence.filter(|path| path.display().to_string().contains("evidence-")).max().unwrap();
     let status = fs::read_to_string(evidence.join("process-status")).unwrap();
     assert!(status.contains("T (stopped)"), "{status}");
     assert!(fs::read_to_string(evidence.join("lease")).unwrap().contains("state keeping"));
@@ -165,6 +166,19 @@ fn a_deadman_killed_at_any_moment_leaves_nothing_that_the_next_cannot_finish() {
     assert_eq!(living.count(), 1, "{:?}", stand.words());
     let chitti = stand.read("chitti/events.jsonl");
     assert!(chitti.lines().all(|line| line.starts_with("{\"seq") && line.ends_with("\"}")));
+}
+
+#[test]
+fn a_state_directory_that_is_taken_away_is_not_made_again() {
+    let mut stand = Stand::new("stale_after = 300ms\n");
+    let deadman = stand.deadman();
+    stand.until("it looks", || stand.has("no-lease"));
+    fs::remove_file(stand.path("run/deadman.lock")).unwrap();
+    stand.until("it holds another lock", || stand.path("run/deadman.lock").exists());
+    let home = stand.home().to_owned();
+    while fs::remove_dir_all(&home).is_err() && home.exists() {}
+    stand.until("it ends", || state(deadman).is_none_or(|it| it == 'Z'));
+    assert!(!home.exists());
 }
 
 #[test]

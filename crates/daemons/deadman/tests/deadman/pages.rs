@@ -61,6 +61,11 @@ fn a_page_is_posted_to_a_listener_and_an_outside_watcher_hears_the_heartbeat() {
     assert!(page.starts_with("POST /page?who=me HTTP/1.1\r\n"), "{page}");
     assert!(page.contains("\r\n\r\ncastellan is down on "), "{page}");
     assert_eq!(stand.count("started"), 2);
+    assert_eq!(
+        stand.count("killed"),
+        2,
+        "the first, and the one that was started and said nothing"
+    );
 }
 
 #[test]

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 const WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// Times short enough for a test and long enough for a busy machine.
-pub(crate) const QUICK: &str = "stale_after = 1500ms\nrestart_limit = 3s\nretry_after = 1h\n";
+pub(crate) const QUICK: &str =
+    "stale_after = 1500ms\nrestart_limit = 3s\nretry_after = 1h\nsettled_after = 500ms\n";
 
 /// All of it; what was started is killed at the end.
 pub(crate) struct Stand {
