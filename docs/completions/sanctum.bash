@@ -16,8 +16,14 @@ _sanctum() {
             ",$1")
                 cmd="sanctum"
                 ;;
+            sanctum,apply)
+                cmd="sanctum__subcmd__apply"
+                ;;
             sanctum,ask)
                 cmd="sanctum__subcmd__ask"
+                ;;
+            sanctum,chitti)
+                cmd="sanctum__subcmd__chitti"
                 ;;
             sanctum,completions)
                 cmd="sanctum__subcmd__completions"
@@ -27,6 +33,9 @@ _sanctum() {
                 ;;
             sanctum,down)
                 cmd="sanctum__subcmd__down"
+                ;;
+            sanctum,explain)
+                cmd="sanctum__subcmd__explain"
                 ;;
             sanctum,guest)
                 cmd="sanctum__subcmd__guest"
@@ -49,6 +58,9 @@ _sanctum() {
             sanctum,plan)
                 cmd="sanctum__subcmd__plan"
                 ;;
+            sanctum,probe)
+                cmd="sanctum__subcmd__probe"
+                ;;
             sanctum,restart)
                 cmd="sanctum__subcmd__restart"
                 ;;
@@ -60,6 +72,9 @@ _sanctum() {
                 ;;
             sanctum,stop)
                 cmd="sanctum__subcmd__stop"
+                ;;
+            sanctum,sweep)
+                cmd="sanctum__subcmd__sweep"
                 ;;
             sanctum,up)
                 cmd="sanctum__subcmd__up"
@@ -124,8 +139,14 @@ _sanctum() {
             sanctum__subcmd__guest__subcmd__help,stop)
                 cmd="sanctum__subcmd__guest__subcmd__help__subcmd__stop"
                 ;;
+            sanctum__subcmd__help,apply)
+                cmd="sanctum__subcmd__help__subcmd__apply"
+                ;;
             sanctum__subcmd__help,ask)
                 cmd="sanctum__subcmd__help__subcmd__ask"
+                ;;
+            sanctum__subcmd__help,chitti)
+                cmd="sanctum__subcmd__help__subcmd__chitti"
                 ;;
             sanctum__subcmd__help,completions)
                 cmd="sanctum__subcmd__help__subcmd__completions"
@@ -135,6 +156,9 @@ _sanctum() {
                 ;;
             sanctum__subcmd__help,down)
                 cmd="sanctum__subcmd__help__subcmd__down"
+                ;;
+            sanctum__subcmd__help,explain)
+                cmd="sanctum__subcmd__help__subcmd__explain"
                 ;;
             sanctum__subcmd__help,guest)
                 cmd="sanctum__subcmd__help__subcmd__guest"
@@ -157,6 +181,9 @@ _sanctum() {
             sanctum__subcmd__help,plan)
                 cmd="sanctum__subcmd__help__subcmd__plan"
                 ;;
+            sanctum__subcmd__help,probe)
+                cmd="sanctum__subcmd__help__subcmd__probe"
+                ;;
             sanctum__subcmd__help,restart)
                 cmd="sanctum__subcmd__help__subcmd__restart"
                 ;;
@@ -168,6 +195,9 @@ _sanctum() {
                 ;;
             sanctum__subcmd__help,stop)
                 cmd="sanctum__subcmd__help__subcmd__stop"
+                ;;
+            sanctum__subcmd__help,sweep)
+                cmd="sanctum__subcmd__help__subcmd__sweep"
                 ;;
             sanctum__subcmd__help,up)
                 cmd="sanctum__subcmd__help__subcmd__up"
@@ -205,6 +235,9 @@ _sanctum() {
             sanctum__subcmd__help__subcmd__model,pull)
                 cmd="sanctum__subcmd__help__subcmd__model__subcmd__pull"
                 ;;
+            sanctum__subcmd__help__subcmd__probe,model)
+                cmd="sanctum__subcmd__help__subcmd__probe__subcmd__model"
+                ;;
             sanctum__subcmd__model,help)
                 cmd="sanctum__subcmd__model__subcmd__help"
                 ;;
@@ -223,6 +256,18 @@ _sanctum() {
             sanctum__subcmd__model__subcmd__help,pull)
                 cmd="sanctum__subcmd__model__subcmd__help__subcmd__pull"
                 ;;
+            sanctum__subcmd__probe,help)
+                cmd="sanctum__subcmd__probe__subcmd__help"
+                ;;
+            sanctum__subcmd__probe,model)
+                cmd="sanctum__subcmd__probe__subcmd__model"
+                ;;
+            sanctum__subcmd__probe__subcmd__help,help)
+                cmd="sanctum__subcmd__probe__subcmd__help__subcmd__help"
+                ;;
+            sanctum__subcmd__probe__subcmd__help,model)
+                cmd="sanctum__subcmd__probe__subcmd__help__subcmd__model"
+                ;;
             *)
                 ;;
         esac
@@ -230,8 +275,22 @@ _sanctum() {
 
     case "${cmd}" in
         sanctum)
-            opts="-h -V --help --version init plan up down status ask logs start stop restart guest model doctor completions man-pages help"
+            opts="-h -V --help --version init plan up apply down status explain ask logs chitti start stop restart guest model doctor sweep probe completions man-pages help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sanctum__subcmd__apply)
+            opts="-h --yes --dry-run --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -255,6 +314,52 @@ _sanctum() {
                     return 0
                     ;;
                 --patience)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sanctum__subcmd__chitti)
+            opts="-c -k -f -n -h --since --until --component --kind --follow --lines --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --since)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --until)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --component)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --kind)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -k)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --lines)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -n)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -294,6 +399,20 @@ _sanctum() {
             return 0
             ;;
         sanctum__subcmd__down)
+            opts="-h --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sanctum__subcmd__explain)
             opts="-h --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -642,7 +761,7 @@ _sanctum() {
             return 0
             ;;
         sanctum__subcmd__help)
-            opts="init plan up down status ask logs start stop restart guest model doctor completions man-pages help"
+            opts="init plan up apply down status explain ask logs chitti start stop restart guest model doctor sweep probe completions man-pages help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -655,7 +774,35 @@ _sanctum() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        sanctum__subcmd__help__subcmd__apply)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         sanctum__subcmd__help__subcmd__ask)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sanctum__subcmd__help__subcmd__chitti)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -698,6 +845,20 @@ _sanctum() {
             return 0
             ;;
         sanctum__subcmd__help__subcmd__down)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sanctum__subcmd__help__subcmd__explain)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -963,6 +1124,34 @@ _sanctum() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        sanctum__subcmd__help__subcmd__probe)
+            opts="model"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sanctum__subcmd__help__subcmd__probe__subcmd__model)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         sanctum__subcmd__help__subcmd__restart)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -1019,6 +1208,20 @@ _sanctum() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        sanctum__subcmd__help__subcmd__sweep)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         sanctum__subcmd__help__subcmd__up)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -1048,7 +1251,7 @@ _sanctum() {
             return 0
             ;;
         sanctum__subcmd__logs)
-            opts="-f -n -h --follow --lines --help"
+            opts="-f -n -h --follow --lines --since --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1059,6 +1262,10 @@ _sanctum() {
                     return 0
                     ;;
                 -n)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --since)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1199,6 +1406,76 @@ _sanctum() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        sanctum__subcmd__probe)
+            opts="-h --help model help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sanctum__subcmd__probe__subcmd__help)
+            opts="model help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sanctum__subcmd__probe__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sanctum__subcmd__probe__subcmd__help__subcmd__model)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sanctum__subcmd__probe__subcmd__model)
+            opts="-h --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         sanctum__subcmd__restart)
             opts="-h --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -1228,7 +1505,7 @@ _sanctum() {
             return 0
             ;;
         sanctum__subcmd__status)
-            opts="-h --json --help"
+            opts="-h --all --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1248,6 +1525,24 @@ _sanctum() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sanctum__subcmd__sweep)
+            opts="-h --json --time --only-declared --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --time)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;

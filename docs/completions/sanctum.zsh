@@ -50,6 +50,15 @@ _arguments "${_arguments_options[@]}" : \
 '--help[Print help]' \
 && ret=0
 ;;
+(apply)
+_arguments "${_arguments_options[@]}" : \
+'--yes[Do not ask, also where something is stopped or restarted]' \
+'(--yes)--dry-run[Show what would be done, and do nothing]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'::file -- The manifest; the state directory'\''s, as it was edited, unless told:_files' \
+&& ret=0
+;;
 (down)
 _arguments "${_arguments_options[@]}" : \
 '-h[Print help]' \
@@ -58,9 +67,17 @@ _arguments "${_arguments_options[@]}" : \
 ;;
 (status)
 _arguments "${_arguments_options[@]}" : \
-'--json[Print JSON]' \
+'(--json)--all[Show those too that are down only because something they need is]' \
+'--json[Print JSON\: the snapshot as castellan gives it]' \
 '-h[Print help]' \
 '--help[Print help]' \
+&& ret=0
+;;
+(explain)
+_arguments "${_arguments_options[@]}" : \
+'-h[Print help]' \
+'--help[Print help]' \
+':component -- The component'\''s name, as `sanctum status` shows it:_default' \
 && ret=0
 ;;
 (ask)
@@ -75,13 +92,31 @@ _arguments "${_arguments_options[@]}" : \
 ;;
 (logs)
 _arguments "${_arguments_options[@]}" : \
-'-n+[How many lines from the end]:LINES:_default' \
-'--lines=[How many lines from the end]:LINES:_default' \
+'-n+[How many lines from the end, older files included; 40, or with --since all, unless told]:LINES:_default' \
+'--lines=[How many lines from the end, older files included; 40, or with --since all, unless told]:LINES:_default' \
+'--since=[Only lines since\: 10m, 2h, 3d, a time or a date and time. What has no time of its own in it counts as the line before it]:WHEN:_default' \
 '-f[Go on showing what is written]' \
 '--follow[Go on showing what is written]' \
 '-h[Print help]' \
 '--help[Print help]' \
 '*::components -- The components, or `castellan`; all of them if none is named:_default' \
+&& ret=0
+;;
+(chitti)
+_arguments "${_arguments_options[@]}" : \
+'--since=[Only what happened since\: 10m, 2h, 3d, a time (08\:30) or a date and time (2026-01-31T08\:30)]:WHEN:_default' \
+'(-f --follow)--until=[Only what happened before]:WHEN:_default' \
+'*-c+[Only of this component; may be given several times]:NAME:_default' \
+'*--component=[Only of this component; may be given several times]:NAME:_default' \
+'*-k+[Only this kind of event\: spawned, exited, phase, …; may be given several times]:WORD:_default' \
+'*--kind=[Only this kind of event\: spawned, exited, phase, …; may be given several times]:WORD:_default' \
+'-n+[How many events from the end; 40, or with --since all, unless told]:LINES:_default' \
+'--lines=[How many events from the end; 40, or with --since all, unless told]:LINES:_default' \
+'-f[Go on showing what happens]' \
+'--follow[Go on showing what happens]' \
+'--json[Print each event as it is written, one JSON object a line]' \
+'-h[Print help]' \
+'--help[Print help]' \
 && ret=0
 ;;
 (start)
@@ -316,6 +351,64 @@ _arguments "${_arguments_options[@]}" : \
 '--help[Print help]' \
 && ret=0
 ;;
+(sweep)
+_arguments "${_arguments_options[@]}" : \
+'--time=[Seconds that all of it may take]:SECONDS:_default' \
+'--json[Print JSON]' \
+'--only-declared[Only what \`\[component.NAME\]\` declares, as a castellan that was started so keeps it]' \
+'-h[Print help]' \
+'--help[Print help]' \
+&& ret=0
+;;
+(probe)
+_arguments "${_arguments_options[@]}" : \
+'-h[Print help]' \
+'--help[Print help]' \
+":: :_sanctum__subcmd__probe_commands" \
+"*::: :->probe" \
+&& ret=0
+
+    case $state in
+    (probe)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:sanctum-probe-command-$line[1]:"
+        case $line[1] in
+            (model)
+_arguments "${_arguments_options[@]}" : \
+'-h[Print help]' \
+'--help[Print help]' \
+':route -- The route:_default' \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+":: :_sanctum__subcmd__probe__subcmd__help_commands" \
+"*::: :->help" \
+&& ret=0
+
+    case $state in
+    (help)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:sanctum-probe-help-command-$line[1]:"
+        case $line[1] in
+            (model)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
+        esac
+    ;;
+esac
+;;
 (completions)
 _arguments "${_arguments_options[@]}" : \
 '-h[Print help]' \
@@ -354,6 +447,10 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
+(apply)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
 (down)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
@@ -362,11 +459,19 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
+(explain)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
 (ask)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
 (logs)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(chitti)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
@@ -462,6 +567,30 @@ esac
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
+(sweep)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(probe)
+_arguments "${_arguments_options[@]}" : \
+":: :_sanctum__subcmd__help__subcmd__probe_commands" \
+"*::: :->probe" \
+&& ret=0
+
+    case $state in
+    (probe)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:sanctum-help-probe-command-$line[1]:"
+        case $line[1] in
+            (model)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
 (completions)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
@@ -489,26 +618,41 @@ _sanctum_commands() {
 'init:Write a manifest, asking at most three questions' \
 'plan:Show what \`up\` would do. Touches nothing' \
 'up:Build what is missing, start everything in order, and ask a first question' \
+'apply:Put a changed manifest in force\: only what differs is touched' \
 'down:Stop everything in order' \
-'status:Show every component, the worst first' \
+'status:Show what is wrong, each root once, and every component, the worst first' \
+'explain:Say why a component is not ready, from the root to it, and what would help' \
 'ask:Ask the agent, and stream its answer' \
 'logs:Show what components wrote' \
+'chitti:Show what happened\: the event journal. Castellan need not run' \
 'start:Start a component, and what it needs' \
 'stop:Stop a component, and what needs it' \
 'restart:Stop a component and start it again' \
 'guest:Build, run and enter the virtual machine' \
 'model:Get and list local models' \
 'doctor:Check the machine and every hop to the answer. Touches nothing' \
+'sweep:Look at everything from outside, once, without believing castellan' \
+'probe:Take one look, for castellan\: ends with 0 if it shows what it should' \
 'completions:Print a completion script for a shell' \
 'man-pages:Write the manual pages' \
 'help:Print this message or the help of the given subcommand(s)' \
     )
     _describe -t commands 'sanctum commands' commands "$@"
 }
+(( $+functions[_sanctum__subcmd__apply_commands] )) ||
+_sanctum__subcmd__apply_commands() {
+    local commands; commands=()
+    _describe -t commands 'sanctum apply commands' commands "$@"
+}
 (( $+functions[_sanctum__subcmd__ask_commands] )) ||
 _sanctum__subcmd__ask_commands() {
     local commands; commands=()
     _describe -t commands 'sanctum ask commands' commands "$@"
+}
+(( $+functions[_sanctum__subcmd__chitti_commands] )) ||
+_sanctum__subcmd__chitti_commands() {
+    local commands; commands=()
+    _describe -t commands 'sanctum chitti commands' commands "$@"
 }
 (( $+functions[_sanctum__subcmd__completions_commands] )) ||
 _sanctum__subcmd__completions_commands() {
@@ -524,6 +668,11 @@ _sanctum__subcmd__doctor_commands() {
 _sanctum__subcmd__down_commands() {
     local commands; commands=()
     _describe -t commands 'sanctum down commands' commands "$@"
+}
+(( $+functions[_sanctum__subcmd__explain_commands] )) ||
+_sanctum__subcmd__explain_commands() {
+    local commands; commands=()
+    _describe -t commands 'sanctum explain commands' commands "$@"
 }
 (( $+functions[_sanctum__subcmd__guest_commands] )) ||
 _sanctum__subcmd__guest_commands() {
@@ -658,26 +807,41 @@ _sanctum__subcmd__help_commands() {
 'init:Write a manifest, asking at most three questions' \
 'plan:Show what \`up\` would do. Touches nothing' \
 'up:Build what is missing, start everything in order, and ask a first question' \
+'apply:Put a changed manifest in force\: only what differs is touched' \
 'down:Stop everything in order' \
-'status:Show every component, the worst first' \
+'status:Show what is wrong, each root once, and every component, the worst first' \
+'explain:Say why a component is not ready, from the root to it, and what would help' \
 'ask:Ask the agent, and stream its answer' \
 'logs:Show what components wrote' \
+'chitti:Show what happened\: the event journal. Castellan need not run' \
 'start:Start a component, and what it needs' \
 'stop:Stop a component, and what needs it' \
 'restart:Stop a component and start it again' \
 'guest:Build, run and enter the virtual machine' \
 'model:Get and list local models' \
 'doctor:Check the machine and every hop to the answer. Touches nothing' \
+'sweep:Look at everything from outside, once, without believing castellan' \
+'probe:Take one look, for castellan\: ends with 0 if it shows what it should' \
 'completions:Print a completion script for a shell' \
 'man-pages:Write the manual pages' \
 'help:Print this message or the help of the given subcommand(s)' \
     )
     _describe -t commands 'sanctum help commands' commands "$@"
 }
+(( $+functions[_sanctum__subcmd__help__subcmd__apply_commands] )) ||
+_sanctum__subcmd__help__subcmd__apply_commands() {
+    local commands; commands=()
+    _describe -t commands 'sanctum help apply commands' commands "$@"
+}
 (( $+functions[_sanctum__subcmd__help__subcmd__ask_commands] )) ||
 _sanctum__subcmd__help__subcmd__ask_commands() {
     local commands; commands=()
     _describe -t commands 'sanctum help ask commands' commands "$@"
+}
+(( $+functions[_sanctum__subcmd__help__subcmd__chitti_commands] )) ||
+_sanctum__subcmd__help__subcmd__chitti_commands() {
+    local commands; commands=()
+    _describe -t commands 'sanctum help chitti commands' commands "$@"
 }
 (( $+functions[_sanctum__subcmd__help__subcmd__completions_commands] )) ||
 _sanctum__subcmd__help__subcmd__completions_commands() {
@@ -693,6 +857,11 @@ _sanctum__subcmd__help__subcmd__doctor_commands() {
 _sanctum__subcmd__help__subcmd__down_commands() {
     local commands; commands=()
     _describe -t commands 'sanctum help down commands' commands "$@"
+}
+(( $+functions[_sanctum__subcmd__help__subcmd__explain_commands] )) ||
+_sanctum__subcmd__help__subcmd__explain_commands() {
+    local commands; commands=()
+    _describe -t commands 'sanctum help explain commands' commands "$@"
 }
 (( $+functions[_sanctum__subcmd__help__subcmd__guest_commands] )) ||
 _sanctum__subcmd__help__subcmd__guest_commands() {
@@ -797,6 +966,18 @@ _sanctum__subcmd__help__subcmd__plan_commands() {
     local commands; commands=()
     _describe -t commands 'sanctum help plan commands' commands "$@"
 }
+(( $+functions[_sanctum__subcmd__help__subcmd__probe_commands] )) ||
+_sanctum__subcmd__help__subcmd__probe_commands() {
+    local commands; commands=(
+'model:Ask a model route for one token, through proxyd' \
+    )
+    _describe -t commands 'sanctum help probe commands' commands "$@"
+}
+(( $+functions[_sanctum__subcmd__help__subcmd__probe__subcmd__model_commands] )) ||
+_sanctum__subcmd__help__subcmd__probe__subcmd__model_commands() {
+    local commands; commands=()
+    _describe -t commands 'sanctum help probe model commands' commands "$@"
+}
 (( $+functions[_sanctum__subcmd__help__subcmd__restart_commands] )) ||
 _sanctum__subcmd__help__subcmd__restart_commands() {
     local commands; commands=()
@@ -816,6 +997,11 @@ _sanctum__subcmd__help__subcmd__status_commands() {
 _sanctum__subcmd__help__subcmd__stop_commands() {
     local commands; commands=()
     _describe -t commands 'sanctum help stop commands' commands "$@"
+}
+(( $+functions[_sanctum__subcmd__help__subcmd__sweep_commands] )) ||
+_sanctum__subcmd__help__subcmd__sweep_commands() {
+    local commands; commands=()
+    _describe -t commands 'sanctum help sweep commands' commands "$@"
 }
 (( $+functions[_sanctum__subcmd__help__subcmd__up_commands] )) ||
 _sanctum__subcmd__help__subcmd__up_commands() {
@@ -885,6 +1071,37 @@ _sanctum__subcmd__plan_commands() {
     local commands; commands=()
     _describe -t commands 'sanctum plan commands' commands "$@"
 }
+(( $+functions[_sanctum__subcmd__probe_commands] )) ||
+_sanctum__subcmd__probe_commands() {
+    local commands; commands=(
+'model:Ask a model route for one token, through proxyd' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'sanctum probe commands' commands "$@"
+}
+(( $+functions[_sanctum__subcmd__probe__subcmd__help_commands] )) ||
+_sanctum__subcmd__probe__subcmd__help_commands() {
+    local commands; commands=(
+'model:Ask a model route for one token, through proxyd' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'sanctum probe help commands' commands "$@"
+}
+(( $+functions[_sanctum__subcmd__probe__subcmd__help__subcmd__help_commands] )) ||
+_sanctum__subcmd__probe__subcmd__help__subcmd__help_commands() {
+    local commands; commands=()
+    _describe -t commands 'sanctum probe help help commands' commands "$@"
+}
+(( $+functions[_sanctum__subcmd__probe__subcmd__help__subcmd__model_commands] )) ||
+_sanctum__subcmd__probe__subcmd__help__subcmd__model_commands() {
+    local commands; commands=()
+    _describe -t commands 'sanctum probe help model commands' commands "$@"
+}
+(( $+functions[_sanctum__subcmd__probe__subcmd__model_commands] )) ||
+_sanctum__subcmd__probe__subcmd__model_commands() {
+    local commands; commands=()
+    _describe -t commands 'sanctum probe model commands' commands "$@"
+}
 (( $+functions[_sanctum__subcmd__restart_commands] )) ||
 _sanctum__subcmd__restart_commands() {
     local commands; commands=()
@@ -904,6 +1121,11 @@ _sanctum__subcmd__status_commands() {
 _sanctum__subcmd__stop_commands() {
     local commands; commands=()
     _describe -t commands 'sanctum stop commands' commands "$@"
+}
+(( $+functions[_sanctum__subcmd__sweep_commands] )) ||
+_sanctum__subcmd__sweep_commands() {
+    local commands; commands=()
+    _describe -t commands 'sanctum sweep commands' commands "$@"
 }
 (( $+functions[_sanctum__subcmd__up_commands] )) ||
 _sanctum__subcmd__up_commands() {

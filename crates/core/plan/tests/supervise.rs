@@ -410,7 +410,8 @@ fn what_asks_for_more_time_gets_it_up_to_a_limit() {
     let (phase, _) = Phase::Stopped.on(Event::Start, Needs::Met, &patience, at(0));
     let deadline = |phase: Phase, now| {
         let (next, _) = phase.on(more, Needs::Met, &patience, now);
-        next.deadline().unwrap()
+        let Phase::Starting { judge_at, .. } = next else { return next.deadline().unwrap() };
+        judge_at
     };
     assert_eq!(deadline(phase, at(10)), at(60));
     assert_eq!(deadline(phase, at(110)), at(120), "the limit of a start");

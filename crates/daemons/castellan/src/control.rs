@@ -202,6 +202,9 @@ async fn order(
     }
     match answer.await {
         Ok(Ok(generation)) => json(StatusCode::OK, &Accepted { generation }),
+        Ok(Err(reason)) if reason.starts_with("castellan is") => {
+            fault(StatusCode::CONFLICT, reason)
+        }
         Ok(Err(reason)) => fault(StatusCode::NOT_FOUND, reason),
         Err(_) => fault(StatusCode::SERVICE_UNAVAILABLE, "castellan is ending"),
     }

@@ -126,7 +126,10 @@ pub(crate) enum Action {
 pub(crate) enum News {
     Down,
     StillDown,
+    /// Castellan works again.
     Resolved,
+    /// There is nothing to guard any more.
+    StoodDown,
 }
 
 /// A verdict and what follows from it.
@@ -280,7 +283,7 @@ impl Switch {
                 // One that dies again in a moment is not worth two more pages.
                 let since = *self.works_since.get_or_insert(now);
                 if now.saturating_sub(since) >= self.limits.settled_after {
-                    self.resolve(&works.to_string(), actions);
+                    self.resolve(News::Resolved, &works.to_string(), actions);
                 }
                 works
             }
@@ -308,7 +311,7 @@ impl Switch {
         if look.process == Presence::Gone && self.seen.is_some() {
             actions.push(Action::Thaw);
         }
-        self.resolve(&quiet.to_string(), actions);
+        self.resolve(News::StoodDown, &quiet.to_string(), actions);
         Verdict::Quiet(quiet)
     }
 
@@ -433,10 +436,10 @@ impl Switch {
         }
     }
 
-    fn resolve(&mut self, reason: &str, actions: &mut Vec<Action>) {
+    fn resolve(&mut self, news: News, reason: &str, actions: &mut Vec<Action>) {
         if let Some(incident) = self.durable.incident.take() {
             let reason = reason.to_owned();
-            actions.push(Action::Page { news: News::Resolved, incident, reason });
+            actions.push(Action::Page { news, incident, reason });
         }
     }
 

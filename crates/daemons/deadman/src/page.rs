@@ -5,15 +5,13 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TrySendError};
 use std::thread;
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-use crate::clock::millis;
-use crate::config::Config;
 use crate::journal::{Journal, make_private_directory, replace};
 use crate::place::Place;
+use crate::pulse::Pulse;
 use crate::target::{Parcel, Target};
 
 /// The first wait after nobody took a page; each one after it is twice as long.
@@ -24,15 +22,14 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(10);
 /// Pages that wait, and pages that are kept once they were taken.
 const OUTBOX_MAX: usize = 50;
 const SENT_MAX: usize = 20;
-/// Between two signs of life: one target has 30 s, and what it leaves behind has to be killed.
-const ROUND_MAX: Duration = Duration::from_mins(2);
 /// Pages that could not be written down and wait in memory.
 const LOOSE_MAX: usize = 16;
 
 /// A page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Page {
-    /// Of what it is about, and in which order; a later one of the same name takes its place.
+    /// `INCIDENT-ORDER-MOMENT`: in the order of their names they are carried, and a later one of
+    /// the same incident and order makes those before it superfluous.
     pub(crate) name: String,
     pub(crate) text: String,
 }
@@ -43,8 +40,6 @@ pub(crate) struct Pager {
     outbox: PathBuf,
     journal: Journal,
     carrier: SyncSender<Message>,
-    beat: Arc<AtomicU64>,
-    started: Instant,
 }
 
 enum Message {
@@ -57,36 +52,31 @@ enum Message {
 struct Carrier {
     place: Place,
     journal: Journal,
-    pages: Vec<Target>,
-    heartbeats: Vec<Target>,
-    heartbeat_interval: Duration,
+    pulse: Arc<Pulse>,
+    targets: Vec<Target>,
     loose: Vec<Page>,
     wait: Duration,
-    /// Whether the first failure of this row of failures was written down.
-    is_failing: AtomicBool,
-    beat: Arc<AtomicU64>,
-    started: Instant,
 }
 
 impl Pager {
     /// Starts the thread, which begins with what is in the outbox.
-    pub(crate) fn start(place: &Place, config: &Config, journal: &Journal) -> Self {
+    pub(crate) fn start(
+        place: &Place,
+        targets: Vec<Target>,
+        journal: &Journal,
+        pulse: &Arc<Pulse>,
+    ) -> Self {
         let (carrier, messages) = mpsc::sync_channel(LOOSE_MAX);
-        let (beat, started) = (Arc::new(AtomicU64::new(0)), Instant::now());
         let own = Carrier {
             place: place.clone(),
             journal: journal.clone(),
-            pages: config.pages.clone(),
-            heartbeats: config.heartbeats.clone(),
-            heartbeat_interval: config.heartbeat_interval,
+            pulse: Arc::clone(pulse),
+            targets,
             loose: Vec::new(),
             wait: RETRY_FIRST,
-            is_failing: AtomicBool::new(false),
-            beat: Arc::clone(&beat),
-            started,
         };
         thread::spawn(move || own.run(&messages));
-        Self { outbox: place.outbox(), journal: journal.clone(), carrier, beat, started }
+        Self { outbox: place.outbox(), journal: journal.clone(), carrier }
     }
 
     /// Puts a page into the outbox. When this returns it will be carried, whoever dies.
@@ -106,33 +96,18 @@ impl Pager {
             self.journal.add("page-lost", &page.name);
         }
     }
-
-    /// Whether the thread lives and moves.
-    pub(crate) fn is_alive(&self) -> bool {
-        let beat = Duration::from_millis(self.beat.load(Ordering::Relaxed));
-        self.started.elapsed().saturating_sub(beat) < ROUND_MAX
-    }
 }
 
 impl Carrier {
     fn run(mut self, messages: &Receiver<Message>) {
         let mut retry_at = Instant::now();
-        let mut heartbeat_at = Instant::now();
         loop {
-            self.show();
+            self.pulse.carried();
             let now = Instant::now();
             if retry_at <= now {
                 retry_at = now + self.carry();
             }
-            if heartbeat_at <= now && !self.heartbeats.is_empty() {
-                heartbeat_at = now + self.heartbeat_interval;
-                self.tell_outside();
-            }
-            let mut next = retry_at;
-            if !self.heartbeats.is_empty() {
-                next = next.min(heartbeat_at);
-            }
-            let wait = next.saturating_duration_since(Instant::now()).min(LOOK_INTERVAL);
+            let wait = retry_at.saturating_duration_since(Instant::now()).min(LOOK_INTERVAL);
             match messages.recv_timeout(wait) {
                 Ok(Message::Look) => retry_at = Instant::now(),
                 Ok(Message::Loose(page)) => {
@@ -147,24 +122,31 @@ impl Carrier {
 
     /// Carries what waits, the oldest first, and says when to try again.
     fn carry(&mut self) -> Duration {
-        let outbox = self.place.outbox();
-        for path in waiting(&outbox, OUTBOX_MAX) {
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let Ok(text) = fs::read_to_string(&path) else { continue };
-            if !self.hand_over(&name, &id(&path, &name), &text) {
+        let paths = waiting(&self.place.outbox(), OUTBOX_MAX);
+        for pair in paths.windows(2) {
+            let (name, next) = (name_of(&pair[0]), name_of(&pair[1]));
+            if kind(&name) == kind(&next) {
+                self.put_away(&pair[0], &name).ok();
+            }
+        }
+        for path in paths.iter().filter(|path| path.exists()) {
+            let name = name_of(path);
+            let Ok(text) = fs::read_to_string(path) else { continue };
+            if !self.hand_over(&name, &text) {
                 return self.back_off();
             }
-            if let Err(error) = self.put_away(&path, &name) {
+            if let Err(error) = self.put_away(path, &name) {
                 self.journal.add("page-not-put-away", &format!("{name}: {error}"));
                 return self.back_off();
             }
         }
         while let Some(page) = self.loose.first().cloned() {
-            if !self.hand_over(&page.name, &page.name, &page.text) {
+            if !self.hand_over(&page.name, &page.text) {
                 return self.back_off();
             }
             self.loose.remove(0);
         }
+        self.pulse.set_stuck(false);
         self.wait = RETRY_FIRST;
         LOOK_INTERVAL
     }
@@ -175,25 +157,26 @@ impl Carrier {
         wait
     }
 
-    /// Tries one target after the other until one takes it.
-    fn hand_over(&self, name: &str, id: &str, text: &str) -> bool {
-        for target in &self.pages {
-            self.show();
-            match target.deliver(Parcel { id, text }) {
+    /// Tries one target after the other until one takes it. Of many failures in a row only the
+    /// first round is written down.
+    fn hand_over(&self, name: &str, text: &str) -> bool {
+        for target in &self.targets {
+            self.pulse.carried();
+            match target.deliver(Parcel { id: name, text }) {
                 Ok(()) => {
-                    self.is_failing.store(false, Ordering::Relaxed);
+                    self.pulse.set_stuck(false);
                     self.journal.add("page-delivered", &format!("{name} to {target}"));
                     return true;
                 }
-                Err(error) if !self.is_failing.load(Ordering::Relaxed) => {
+                Err(error) if !self.pulse.is_stuck() => {
                     self.journal.add("page-failed", &format!("{name} to {target}: {error}"));
                 }
                 Err(_) => {}
             }
         }
-        if !self.is_failing.swap(true, Ordering::Relaxed) {
+        if !self.pulse.set_stuck(true) {
             let why =
-                if self.pages.is_empty() { "there is no target" } else { "no target took it" };
+                if self.targets.is_empty() { "there is no target" } else { "no target took it" };
             self.journal.add("page-waits", &format!("{name}: {why}"));
         }
         false
@@ -206,28 +189,15 @@ impl Carrier {
         waiting(&sent, SENT_MAX);
         Ok(())
     }
-
-    /// An outside watcher hears nothing while a page cannot be carried: it is the last to notice.
-    fn tell_outside(&self) {
-        if self.is_failing.load(Ordering::Relaxed) {
-            return;
-        }
-        for target in &self.heartbeats {
-            self.show();
-            target.beat().ok();
-        }
-    }
-
-    fn show(&self) {
-        self.beat.store(millis(self.started.elapsed()), Ordering::Relaxed);
-    }
 }
 
-/// The same for each try to carry a page, and another one for the page that takes its place.
-fn id(path: &Path, name: &str) -> String {
-    let written = fs::metadata(path).and_then(|about| about.modified()).ok();
-    let since = written.and_then(|at| at.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
-    format!("{name}-{}", millis(since))
+fn name_of(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// Its name without the moment.
+fn kind(name: &str) -> &str {
+    name.rsplit_once('-').map_or(name, |(kind, _)| kind)
 }
 
 /// The newest files of a directory of pages, the oldest first; older ones are taken away.
@@ -242,4 +212,52 @@ fn waiting(directory: &Path, most: usize) -> Vec<PathBuf> {
         fs::remove_file(path).ok();
     }
     paths
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn carried(pages: &[&str], script: &str) -> (tempfile::TempDir, String) {
+        let home = tempfile::tempdir().unwrap();
+        let place = Place { home: home.path().to_owned() };
+        for directory in [place.own(), place.outbox()] {
+            make_private_directory(&directory).unwrap();
+        }
+        for page in pages {
+            fs::write(place.outbox().join(page), format!("{page}\n")).unwrap();
+        }
+        let taken = home.path().join("taken");
+        let script = script.replace("TAKEN", &taken.display().to_string());
+        let target = Target::Exec {
+            program: "/bin/sh".to_owned(),
+            arguments: vec!["-c".to_owned(), script],
+        };
+        let mut carrier = Carrier {
+            journal: Journal::at(home.path().join("events.jsonl")),
+            place,
+            pulse: Arc::new(Pulse::start()),
+            targets: vec![target],
+            loose: Vec::new(),
+            wait: RETRY_FIRST,
+        };
+        carrier.carry();
+        let taken = fs::read_to_string(taken).unwrap_or_default();
+        (home, taken)
+    }
+
+    #[test]
+    fn pages_are_carried_in_order_and_of_reminders_only_the_last() {
+        let pages = ["7-1-100", "7-2-300", "7-2-200", "7-3-400", "8-1-50", "half.new"];
+        let (home, taken) = carried(&pages, "cat >> TAKEN");
+        assert_eq!(taken, "7-1-100\n7-2-300\n7-3-400\n8-1-50\n");
+        assert_eq!(waiting(&home.path().join("deadman/sent"), 50).len(), 5);
+    }
+
+    #[test]
+    fn a_page_that_is_not_taken_holds_those_behind_it_and_stays() {
+        let (home, taken) = carried(&["7-1-100", "7-3-400"], "echo tried >> TAKEN; exit 1");
+        assert_eq!(taken, "tried\n");
+        assert_eq!(waiting(&home.path().join("deadman/outbox"), 50).len(), 2);
+    }
 }

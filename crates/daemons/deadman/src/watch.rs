@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -12,12 +13,14 @@ use crate::config::{Config, Limits};
 use crate::decide::{Action, Boot, Decision, Durable, Look, News, Switch, Verdict};
 use crate::evidence;
 use crate::frozen;
+use crate::heartbeat;
 use crate::journal::{Journal, is_at, make_private_directory, replace};
 use crate::lease::{self, Lease, Reading};
 use crate::notify::Notify;
 use crate::page::{Page, Pager};
 use crate::place::Place;
 use crate::process::{Identity, Presence};
+use crate::pulse::Pulse;
 use crate::start;
 use crate::state;
 
@@ -67,13 +70,16 @@ pub(crate) fn watch(
             .map_err(|error| WatchError::Directory(directory, error))?;
     }
     let journal = Journal::at(place.chitti());
-    let pager = Pager::start(&place, config, &journal);
+    let pulse = Arc::new(Pulse::start());
+    let pager = Pager::start(&place, config.pages.clone(), &journal, &pulse);
+    heartbeat::start(config, &pulse);
     let (clock, boot) = (Clock::start(), clock::boot());
     let durable = state::read(&place.state(), &boot);
     let switch = Switch::new(config.limits.clone(), durable, clock.now().awake);
     let interval = interval(&config.limits, notify.as_ref());
     journal.add("deadman", &greeting(&config.limits, interval));
-    let mut watch = Watch { place, journal, pager, clock, boot, switch, notify, host: host() };
+    let mut watch =
+        Watch { place, journal, pager, pulse, clock, boot, switch, notify, host: host() };
     loop {
         let path = watch.place.lock();
         if !is_at(&own, &path) {
@@ -93,6 +99,7 @@ struct Watch {
     place: Place,
     journal: Journal,
     pager: Pager,
+    pulse: Arc<Pulse>,
     clock: Clock,
     boot: String,
     switch: Switch,
@@ -115,8 +122,9 @@ impl Watch {
             self.keep(self.switch.durable());
         }
         self.perform(actions);
+        self.pulse.looked();
         if let Some(notify) = &mut self.notify
-            && self.pager.is_alive()
+            && self.pulse.is_alive()
         {
             notify.tell(&verdict.to_string(), self.clock.now().awake);
         }
@@ -191,14 +199,15 @@ impl Watch {
             News::Down => (1, "castellan is down"),
             News::StillDown => (2, "castellan is still down"),
             News::Resolved => (3, "castellan is back"),
+            News::StoodDown => (3, "castellan is guarded no more"),
         };
-        let name = format!("{incident}-{order}");
+        let name = format!("{incident}-{order}-{}", clock::wall_ms());
         let mut lines = vec![
             format!("{headline} on {}", self.host),
             reason.to_owned(),
             format!("state directory: {}", self.place.home.display()),
         ];
-        if news != News::Resolved {
+        if matches!(news, News::Down | News::StillDown) {
             let evidence = evidence::newest(&self.place.own());
             lines.extend(evidence.map(|path| format!("evidence: {}", path.display())));
             let word = evidence::tail(&self.place.castellan_log(), 1).ok();

@@ -105,6 +105,7 @@ impl World {
                 Action::Page { news: News::Down, .. } => "Down",
                 Action::Page { news: News::StillDown, .. } => "StillDown",
                 Action::Page { news: News::Resolved, .. } => "Resolved",
+                Action::Page { news: News::StoodDown, .. } => "StoodDown",
             })
             .collect()
     }
@@ -226,6 +227,7 @@ fn one_that_dies_for_ever_is_two_pages_an_hour_at_most() {
         world.process = Presence::Gone;
         world.looks(3);
     }
+    assert_eq!(world.count("StoodDown"), 0);
     let pages = world.count("Down") + world.count("StillDown") + world.count("Resolved");
     assert!(pages <= 2 * 6 + 1, "{pages} pages in six hours");
     assert!(world.count("StillDown") >= 6, "and it is not forgotten");
@@ -437,7 +439,7 @@ fn whatever_happens_no_second_castellan_is_started_and_pages_are_in_order() {
                         assert!(!std::mem::replace(&mut paged, true), "seed {seed}: paged twice");
                     }
                     Action::Page { news: News::StillDown, .. } => assert!(paged, "seed {seed}"),
-                    Action::Page { news: News::Resolved, .. } => {
+                    Action::Page { news: News::Resolved | News::StoodDown, .. } => {
                         assert!(std::mem::replace(&mut paged, false), "seed {seed}: from nothing");
                     }
                     Action::Journal { .. } | Action::Capture { .. } | Action::Thaw => {}
