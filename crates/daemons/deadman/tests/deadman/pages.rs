@@ -23,7 +23,7 @@ fn a_castellan_that_does_not_come_back_is_paged_by_the_first_way_that_works_and_
     let first = stand.castellan();
     stand.deadman();
     stand.until("it is watched", || stand.has("watching"));
-    stand.write("mode", "exit");
+    stand.write("mode", "exit\n");
     stand.kill(first);
     stand.until("the page is taken", || stand.has("page-delivered"));
     let page = stand.read("page");
@@ -35,7 +35,7 @@ fn a_castellan_that_does_not_come_back_is_paged_by_the_first_way_that_works_and_
     assert_eq!(stand.path("deadman/outbox").read_dir().unwrap().count(), 0);
     assert_eq!(stand.path("deadman/sent").read_dir().unwrap().count(), 1);
 
-    stand.write("mode", "work");
+    stand.write("mode", "work\n");
     stand.castellan();
     stand.until("the page is resolved", || stand.count("page-delivered") == 2);
     assert!(stand.read("page").contains("castellan is back on "));
@@ -55,7 +55,7 @@ fn a_page_is_posted_to_a_listener_and_an_outside_watcher_hears_the_heartbeat() {
     let beat = beats.recv_timeout(Duration::from_secs(30)).unwrap();
     assert!(beat.starts_with("GET /beat HTTP/1.1\r\n"), "{beat}");
     stand.until("it is watched", || stand.has("watching"));
-    stand.write("mode", "mute");
+    stand.write("mode", "mute\n");
     send("STOP", &first.to_string());
     let page = pages.recv_timeout(Duration::from_mins(1)).unwrap();
     assert!(page.starts_with("POST /page?who=me HTTP/1.1\r\n"), "{page}");
@@ -74,7 +74,7 @@ fn a_page_that_nobody_takes_outlives_the_deadman() {
     let first = stand.castellan();
     let deadman = stand.deadman();
     stand.until("it is watched", || stand.has("watching"));
-    stand.write("mode", "exit");
+    stand.write("mode", "exit\n");
     stand.kill(first);
     stand.until("the page waits", || stand.has("page-waits"));
     stand.kill(deadman);

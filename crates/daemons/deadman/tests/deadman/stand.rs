@@ -25,7 +25,7 @@ impl Stand {
         let stand = Self { directory: tempfile::tempdir().unwrap(), children: Vec::new() };
         fs::create_dir(stand.home().join("run")).unwrap();
         stand.write("deadman.conf", configuration);
-        stand.write("mode", "work");
+        stand.write("mode", "work\n");
         stand
     }
 
