@@ -1,3 +1,5 @@
+//! What is promised of it, held.
+
 use super::*;
 
 fn civil(text: &str) -> Civil {

@@ -1,3 +1,5 @@
+//! What is promised of it, held.
+
 use crate::view::status::tests::{finding, snapshot, state};
 
 use super::*;

@@ -1,3 +1,5 @@
+//! What is promised of it, held.
+
 use sanctum_wire::{Finding, MemoryLedger};
 
 use super::*;

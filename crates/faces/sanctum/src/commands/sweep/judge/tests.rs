@@ -1,3 +1,5 @@
+//! What is promised of it, held.
+
 use std::net::Ipv4Addr;
 
 use super::super::facts::{Port, Said};
