@@ -70,7 +70,7 @@ fn wake(path: &Path, home: &Path) -> io::Result<Woken> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
     use crate::process::tests::identity;
@@ -90,7 +90,6 @@ mod tests {
         is()
     }
 
-    #[cfg(target_os = "linux")]
     #[test]
     fn what_was_stopped_is_woken_and_a_stranger_with_its_number_is_not() {
         let home = tempfile::tempdir().unwrap();
