@@ -33,10 +33,9 @@ pub(crate) struct Subscription {
 }
 
 impl Journal {
-    pub(crate) fn at(path: impl Into<PathBuf>) -> Self {
+    pub(crate) fn at(path: impl Into<PathBuf>, archivist: Archivist) -> Self {
         let (listeners, _) = broadcast::channel(BEHIND_MAX);
-        let file =
-            RotatingFile::new(path.into(), FILE_BYTES_MAX, Writers::Several, Archivist::default());
+        let file = RotatingFile::new(path.into(), FILE_BYTES_MAX, Writers::Several, archivist);
         Self { file, sequence: 0, kept: VecDeque::new(), listeners }
     }
 

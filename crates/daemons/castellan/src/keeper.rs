@@ -15,10 +15,11 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use sanctum_daemon::Shutdown;
+use sanctum_host::rotating::Archivist;
 use sanctum_model::{Component, Moment};
 use sanctum_plan::Layout;
 use sanctum_plan::capacity::Pool;
-use sanctum_plan::supervise::{Effect, Event, Exit, Fleet, Looks, Order, Patience, Seen};
+use sanctum_plan::supervise::{Effect, Event, Exit, Fleet, Order, Seen};
 use sanctum_wire::{ChangePlan, Fault, Snapshot, Verb};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -108,6 +109,8 @@ pub(crate) struct Keeper {
     pool: Pool,
     journal: Journal,
     record: Record,
+    /// Compresses what is rotated, for every log and the journal.
+    archivist: Archivist,
     lease: Lease,
     tasks: Shutdown,
     started: Instant,
@@ -133,6 +136,7 @@ pub(crate) struct Handle {
 impl Keeper {
     pub(crate) fn new(plan: Plan, tasks: Shutdown) -> (Self, Handle) {
         let Plan { components, layout, scope, base, manifest_fault, pool } = plan;
+        let archivist = Archivist::default();
         let fleet = Fleet::new(&components);
         let kept = components.into_iter().map(Kept::new).collect();
         let (requests, receiver) = mpsc::channel(QUEUE_MAX);
@@ -140,7 +144,8 @@ impl Keeper {
         let keeper = Self {
             fleet,
             kept,
-            journal: Journal::at(layout.chitti()),
+            journal: Journal::at(layout.chitti(), archivist.clone()),
+            archivist,
             record: Record::at(layout.run("children")),
             lease: Lease::new(&layout),
             layout,
@@ -252,10 +257,6 @@ impl Keeper {
             let name = kept.component.name.clone();
             self.journal.add(name.as_str(), "phase", detail);
         }
-    }
-
-    fn looks(&self, index: usize) -> Looks {
-        Patience::from(&self.kept[index].component).looks
     }
 }
 

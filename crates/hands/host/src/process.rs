@@ -14,8 +14,6 @@ use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use sanctum_model::Command;
 use serde::{Deserialize, Serialize};
 
-/// A line of descent is not followed further than this.
-const GENERATIONS_MAX: usize = 64;
 /// How often the end of a process that is not our child is looked for where the kernel cannot
 /// tell it.
 const WATCH_INTERVAL: Duration = Duration::from_millis(100);
@@ -226,35 +224,9 @@ pub fn clear_group(group: u32) {
     }
 }
 
-/// The groups, other than our own and those of `spared` processes and all they started, in which a
-/// living process has the variable `name` set to `value`, as it had it when it was started. Empty
-/// where the system does not tell.
-pub fn marked_groups(name: &str, value: &str, spared: &[u32]) -> Vec<u32> {
-    let mark = format!("{name}={value}");
-    let own = stat_after_name(process::id()).as_deref().and_then(group_of_stat);
-    let marked = |pid: u32| {
-        let variables = fs::read(format!("/proc/{pid}/environ")).ok()?;
-        variables.split(|byte| *byte == 0).find(|variable| *variable == mark.as_bytes())?;
-        let group = group_of_stat(&stat_after_name(pid)?)?;
-        (!spared.contains(&group) && !descends_from(pid, spared)).then_some(group)
-    };
-    let mut groups: Vec<u32> = pids().filter_map(marked).collect();
-    groups.retain(|group| Some(*group) != own);
-    groups.sort_unstable();
-    groups.dedup();
-    groups
-}
-
 fn pids() -> impl Iterator<Item = u32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-}
-
-/// Whether a process is one of `ancestors` or was started by one of them, however indirectly.
-fn descends_from(pid: u32, ancestors: &[u32]) -> bool {
-    let parent = |pid: &u32| stat_after_name(*pid)?.split(' ').nth(1)?.parse().ok();
-    let mut line = std::iter::successors(Some(pid), parent).take(GENERATIONS_MAX);
-    line.any(|pid| ancestors.contains(&pid))
 }
 
 /// The group of a process that has not ended.
@@ -360,10 +332,13 @@ mod tests {
             .variable("SANCTUM_TEST_MARK", mark);
         let mut child = spawn(&command, nowhere()).unwrap();
         child.wait().unwrap();
-        assert_eq!(marked_groups("SANCTUM_TEST_MARK", mark, &[]), [child.id()]);
-        assert_eq!(marked_groups("SANCTUM_TEST_MARK", "another", &[]), [0; 0]);
+        let groups = |mark| -> Vec<u32> {
+            marked("SANCTUM_TEST_MARK", mark).into_iter().filter_map(group_of).collect()
+        };
+        assert_eq!(groups(mark), [child.id()]);
+        assert_eq!(groups("another"), [0; 0]);
         clear_group(child.id());
-        assert_eq!(marked_groups("SANCTUM_TEST_MARK", mark, &[]), [0; 0]);
+        assert_eq!(groups(mark), [0; 0]);
     }
 
     #[test]
@@ -387,24 +362,5 @@ mod tests {
     fn nobodys_group_and_everybodys_group_are_never_signalled() {
         assert!(raw(0).is_none() && raw(1).is_none());
         assert!(is_group_empty(0));
-    }
-
-    #[test]
-    fn what_a_spared_process_started_in_a_group_of_its_own_is_spared_too() {
-        let home = tempfile::tempdir().unwrap();
-        let mark = home.path().to_str().unwrap();
-        let script = "setsid sleep 600 & echo started; wait";
-        let command =
-            Command::new("sh").arguments(["-c", script]).variable("SANCTUM_TEST_MARK", mark);
-        let mut child = spawn(&command, nowhere()).unwrap();
-        let found = |spared: &[u32]| marked_groups("SANCTUM_TEST_MARK", mark, spared);
-        while found(&[]).len() < 2 {
-            thread::sleep(Duration::from_millis(10));
-        }
-        assert_eq!(found(&[child.id()]), [0; 0]);
-        for group in found(&[]) {
-            clear_group(group);
-        }
-        child.wait().unwrap();
     }
 }

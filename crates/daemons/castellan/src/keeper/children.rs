@@ -6,9 +6,8 @@ use std::time::SystemTime;
 use sanctum_host::file;
 use sanctum_host::port::{self, Port};
 use sanctum_host::process::{self, Identity};
-use sanctum_host::rotating::Archivist;
 use sanctum_model::{ErrorChain, Probe};
-use sanctum_plan::supervise::{Event, Exit, Looks, Movement, Phase, Then};
+use sanctum_plan::supervise::{Event, Exit, Movement, Phase, Then};
 use tokio_util::sync::CancellationToken;
 
 use super::kept::{Origin, Running, Spoken};
@@ -61,9 +60,7 @@ impl Keeper {
         self.kept[index].run += 1;
         if let Some(socket) = self.listen(index)? {
             command = command.variable("NOTIFY_SOCKET", socket);
-            if let Looks::Told { watchdog } = self.looks(index)
-                && !watchdog.is_zero()
-            {
+            if let Some(watchdog) = self.kept[index].watchdog() {
                 command = command.variable("WATCHDOG_USEC", watchdog.as_micros().to_string());
             }
         }
@@ -110,7 +107,7 @@ impl Keeper {
         let pipe = PathBuf::from(self.layout.run(&format!("output/{}.fifo", component.name)));
         let log = PathBuf::from(self.layout.log(&component.name));
         let output =
-            Output::open(pipe, &log, component.log_bytes_max, Archivist::default(), &self.tasks)
+            Output::open(pipe, &log, component.log_bytes_max, self.archivist.clone(), &self.tasks)
                 .map_err(|error| format!("cannot make its output: {error}"))?;
         self.kept[index].output = Some(output);
         Ok(())

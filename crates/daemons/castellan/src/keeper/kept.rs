@@ -1,9 +1,9 @@
 //! What the shell knows of a component beside its phase.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use sanctum_host::process::Identity;
-use sanctum_model::{Component, Moment};
+use sanctum_model::{Component, Moment, Probe};
 use sanctum_plan::supervise::{Exit, Phase};
 use sanctum_wire::PhaseName;
 use tokio_util::sync::CancellationToken;
@@ -88,6 +88,18 @@ impl Kept {
             is_program_newer: false,
             last_run: None,
             port_seen: false,
+        }
+    }
+
+    /// How often it must say that it works; nothing if it need not.
+    pub(super) fn watchdog(&self) -> Option<Duration> {
+        match self.component.readiness.probe {
+            Probe::Notify { watchdog } if !watchdog.is_zero() => Some(watchdog),
+            Probe::Notify { .. }
+            | Probe::Alive
+            | Probe::Tcp { .. }
+            | Probe::Http { .. }
+            | Probe::Exec(_) => None,
         }
     }
 

@@ -10,7 +10,7 @@ use sanctum_host::port::{self, Port};
 use sanctum_host::probe::{self, LookError};
 use sanctum_host::process;
 use sanctum_model::{Command, ErrorChain, HttpTarget, Probe};
-use sanctum_plan::supervise::{Event, Exit, Looks, Phase, Seen};
+use sanctum_plan::supervise::{Event, Exit, Phase, Seen};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::oneshot;
@@ -132,14 +132,13 @@ impl Keeper {
 
     /// What a component says of itself, when it is asked for.
     fn has_said(&mut self, index: usize) -> Seen {
-        let Looks::Told { watchdog } = self.looks(index) else { return Seen::Good };
         let silent = self.kept[index].said.at.map(|at| self.now() - at);
-        let fault = match silent {
+        let fault = match (silent, self.kept[index].watchdog()) {
             _ if !self.kept[index].said.is_ready => "it has not said READY=1".to_owned(),
-            Some(silent) if !watchdog.is_zero() && silent > watchdog => {
+            (Some(silent), Some(watchdog)) if silent > watchdog => {
                 format!("it has not said WATCHDOG=1 for {silent:.1?}")
             }
-            Some(_) | None => String::new(),
+            (Some(_) | None, Some(_) | None) => String::new(),
         };
         let seen = if fault.is_empty() { Seen::Good } else { Seen::Bad };
         self.kept[index].last_look = fault;

@@ -180,7 +180,8 @@ impl Keeper {
                     kept.definition = record::definition(&component);
                     kept.component = component;
                 }
-                Some(vacant) => *vacant = Kept::new(component),
+                // Late news of the one that had its place is still told apart by its run.
+                Some(vacant) => *vacant = Kept { run: vacant.run, ..Kept::new(component) },
                 None => self.kept.push(Kept::new(component)),
             }
         }

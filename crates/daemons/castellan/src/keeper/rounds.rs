@@ -65,8 +65,7 @@ impl Keeper {
         for kept in &mut self.kept {
             let Some(child) = &kept.child else { continue };
             let program = Path::new(&kept.component.command.program);
-            let changed = fs::metadata(program).and_then(|about| about.modified());
-            let is_newer = program.is_absolute() && changed.is_ok_and(|at| at > child.started);
+            let is_newer = program.is_absolute() && is_newer(program, child.started);
             if is_newer && !kept.is_program_newer {
                 let detail = format!("{} is newer than the process", program.display());
                 self.journal.add(kept.component.name.as_str(), "program-newer", detail);
@@ -174,6 +173,9 @@ fn until(calendar: &Calendar, now: SystemTime) -> Option<Duration> {
 
 /// Whether castellan's own program was replaced since it was started.
 pub(super) fn is_own_program_newer(started: SystemTime) -> bool {
-    let changed = env::current_exe().and_then(fs::metadata).and_then(|about| about.modified());
-    changed.is_ok_and(|at| at > started)
+    env::current_exe().is_ok_and(|program| is_newer(&program, started))
+}
+
+fn is_newer(file: &Path, than: SystemTime) -> bool {
+    fs::metadata(file).and_then(|about| about.modified()).is_ok_and(|at| at > than)
 }
