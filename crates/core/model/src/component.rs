@@ -71,16 +71,23 @@ pub enum Probe {
 pub struct Readiness {
     /// The look itself.
     pub probe: Probe,
-    /// The time one look may take.
-    pub timeout: Duration,
     /// The time from one look to the next, until it is ready.
     pub interval_starting: Duration,
+    /// How often and how patiently it is looked at.
+    pub watch: Watch,
+}
+
+/// How often and how patiently a component is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watch {
+    /// The time one look may take; never zero.
+    pub timeout: Duration,
     /// The time from one look to the next, once it is ready.
     pub interval_ready: Duration,
     /// The time from start to readiness in which nothing moves: no line in its log, no processor
     /// time. Past it the start counts as a crash.
     pub start_max: Duration,
-    /// The time from start to readiness at most, however much it moves.
+    /// The time from start to readiness at most, however much it moves; of a task, its whole run.
     pub start_limit: Duration,
     /// A ready component is called unhealthy when this many of its last looks failed …
     pub misses_max: u32,
@@ -186,7 +193,7 @@ impl Default for Memory {
 }
 
 /// How often and how soon a component is started again.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Restart {
     /// The wait before the second restart; the first is at once, each further one doubles.
     pub delay_min: Duration,

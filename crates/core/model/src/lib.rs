@@ -15,7 +15,7 @@ pub use calendar::{CalendarError, Civil};
 pub use command::Command;
 pub use component::{
     Calendar, Component, Eviction, ExitCodes, HttpTarget, Keeper, Life, Memory, Plane, PortClaim,
-    Probe, Readiness, RenderedFile, Restart, Scope,
+    Probe, Readiness, RenderedFile, Restart, Scope, Watch,
 };
 pub use error_chain::ErrorChain;
 pub use manifest::Manifest;

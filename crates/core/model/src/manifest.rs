@@ -15,7 +15,7 @@ mod schedule;
 
 use std::collections::BTreeMap;
 
-pub use declared::{Declared, Look, Program, ProgramUse, Watch};
+pub use declared::{Declared, Look, Program, ProgramUse};
 pub use problem::{ManifestError, Problem};
 
 use crate::{ByteSize, ComponentName, ProviderName, SeatName};

@@ -7,7 +7,8 @@ use std::time::Duration;
 use proptest::collection::{btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
-use sanctum_model::manifest::{Declared, Look, Watch};
+use sanctum_model::Watch;
+use sanctum_model::manifest::{Declared, Look};
 use sanctum_model::{
     ByteSize, Calendar, Command, ComponentName, Eviction, ExitCodes, HttpTarget, Keeper, Life,
     Manifest, Memory, Probe, Scope,

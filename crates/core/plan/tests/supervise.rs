@@ -7,6 +7,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use sanctum_model::{
     Command, Component, ExitCodes, Keeper, Life, Memory, Moment, Plane, Probe, Readiness, Restart,
+    Watch,
 };
 use sanctum_plan::supervise::{
     Effect, Event, Exit, Fleet, Kind, Looks, Movement, Needs, Order, Patience, Phase, Recent, Seen,
@@ -24,15 +25,17 @@ fn component(name: &str, needs: &[&str]) -> Component {
         needs: needs.iter().map(|need| need.parse().unwrap()).collect(),
         ports: Vec::new(),
         readiness: Readiness {
+            watch: Watch {
+                timeout: Duration::from_secs(1),
+                interval_ready: Duration::from_secs(5),
+                start_max: Duration::from_secs(30),
+                start_limit: Duration::from_mins(2),
+                misses_max: 3,
+                misses_of: 3,
+                unhealthy_max: Duration::from_secs(10),
+            },
             probe: Probe::Alive,
-            timeout: Duration::from_secs(1),
             interval_starting: Duration::from_millis(500),
-            interval_ready: Duration::from_secs(5),
-            start_max: Duration::from_secs(30),
-            start_limit: Duration::from_mins(2),
-            misses_max: 3,
-            misses_of: 3,
-            unhealthy_max: Duration::from_secs(10),
         },
         restart: Restart::default(),
         stop_max: Duration::from_secs(10),

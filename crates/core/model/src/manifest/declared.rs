@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
 
-use crate::{ByteSize, Command, ComponentName, ExitCodes, Keeper, Life, Memory, Probe};
+use crate::{ByteSize, Command, ComponentName, ExitCodes, Keeper, Life, Memory, Probe, Watch};
 
 /// `[component.NAME]`: something of the user's own that castellan keeps up.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,25 +43,6 @@ pub enum Look {
         /// The route's name.
         route: String,
     },
-}
-
-/// How often and how patiently a declared component is looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Watch {
-    /// The time one look may take; never zero.
-    pub timeout: Duration,
-    /// The time from one look to the next, once it is ready.
-    pub interval_ready: Duration,
-    /// The time from start to readiness in which nothing moves.
-    pub start_max: Duration,
-    /// The time from start to readiness at most; of a task, its whole run.
-    pub start_limit: Duration,
-    /// It is called unhealthy when this many of its last looks failed …
-    pub misses_max: u32,
-    /// … of this many; 32 at most.
-    pub misses_of: u32,
-    /// The time an unhealthy component is left alone before it is restarted.
-    pub unhealthy_max: Duration,
 }
 
 /// A program that a declared component names, and where.

@@ -4,9 +4,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::check::Places;
-use super::declared::{Look, Program, ProgramUse, Watch};
+use super::declared::{Look, Program, ProgramUse};
 use super::reader::{Placed, Reader};
-use crate::{Command, HttpTarget, Probe, parse_duration};
+use crate::{Command, HttpTarget, Probe, Watch, parse_duration};
 
 /// The longest time a component may be given to start or stop, and one look to take.
 pub(super) const WAIT_MAX: Duration = Duration::from_hours(1);

@@ -13,7 +13,7 @@ use sanctum_model::manifest::{
 };
 use sanctum_model::{
     Command, Component, ComponentName, ExitCodes, HttpTarget, Keeper, Life, Manifest, Memory,
-    Plane, PortClaim, Probe, Readiness, RenderedFile, Restart, SeatName,
+    Plane, PortClaim, Probe, Readiness, RenderedFile, Restart, SeatName, Watch,
 };
 
 use super::render;
@@ -31,31 +31,33 @@ const INTERVAL_STARTING: Duration = Duration::from_millis(500);
 /// The same where a look is a model's work, which looks that come sooner would only hold up.
 const INTERVAL_STARTING_CAPABILITY: Duration = Duration::from_secs(5);
 
+/// How often and how patiently a component is looked at, unless it is told otherwise.
+const WATCH: Watch = Watch {
+    timeout: Duration::from_secs(3),
+    interval_ready: Duration::from_secs(5),
+    start_max: Duration::from_mins(1),
+    start_limit: Duration::from_mins(5),
+    misses_max: 3,
+    misses_of: 3,
+    unhealthy_max: Duration::from_secs(30),
+};
+
 /// Castellan's dead-man's switch. It needs nothing, so that nothing can keep it down.
 pub(super) fn deadman(layout: &Layout) -> Component {
     let command =
         Command::new(layout.program(DEADMAN)).arguments(["--home".to_owned(), layout.home.clone()]);
     let probe = Probe::Notify { watchdog: Duration::from_secs(30) };
     Component {
-        name: name(DEADMAN),
-        purpose: "watches castellan, and pages when it cannot be brought back".to_owned(),
-        plane: Plane::Host,
-        keeper: Keeper::Own,
-        command,
-        life: Life::Always,
-        exit_codes: ExitCodes::default(),
-        needs: Vec::new(),
-        ports: Vec::new(),
         readiness: Readiness {
-            start_max: Duration::from_secs(10),
-            start_limit: Duration::from_secs(50),
+            watch: Watch {
+                start_max: Duration::from_secs(10),
+                start_limit: Duration::from_secs(50),
+                ..WATCH
+            },
             ..readiness(probe)
         },
-        restart: Restart::default(),
         stop_max: Duration::from_secs(5),
-        memory: Memory::default(),
-        log_bytes_max: LOG_BYTES_MAX,
-        files: Vec::new(),
+        ..own(name(DEADMAN), "watches castellan, and pages when it cannot be brought back", command)
     }
 }
 
@@ -78,25 +80,16 @@ pub(super) fn seat(name: &SeatName, seat: &Seat, layout: &Layout) -> Component {
         command = command.arguments(["--threads".to_owned(), seat.threads.to_string()]);
     }
     Component {
-        name: Manifest::seat_component(name),
-        purpose: format!("answers with {}", seat.model),
-        plane: Plane::Host,
-        keeper: Keeper::Own,
-        command,
-        life: Life::Always,
-        exit_codes: ExitCodes::default(),
-        needs: Vec::new(),
         ports: claims(seat.port, "model seat"),
         readiness: Readiness {
-            start_max: Duration::from_mins(5),
-            start_limit: Duration::from_mins(15),
+            watch: Watch {
+                start_max: Duration::from_mins(5),
+                start_limit: Duration::from_mins(15),
+                ..WATCH
+            },
             ..readiness(health(address, "\"status\":\"ok\""))
         },
-        restart: Restart::default(),
-        stop_max: Duration::from_secs(10),
-        memory: Memory::default(),
-        log_bytes_max: LOG_BYTES_MAX,
-        files: Vec::new(),
+        ..own(Manifest::seat_component(name), &format!("answers with {}", seat.model), command)
     }
 }
 
@@ -108,21 +101,12 @@ pub(super) fn proxyd(manifest: &Manifest, layout: &Layout) -> Component {
         .arguments(["--config".to_owned(), file.clone()])
         .arguments(["--secrets".to_owned(), layout.secrets()]);
     Component {
-        name: name("proxyd"),
-        purpose: "decides which model answers, and keeps the keys".to_owned(),
-        plane: Plane::Host,
-        keeper: Keeper::Own,
-        command,
-        life: Life::Always,
-        exit_codes: ExitCodes::default(),
         needs: manifest.seats().keys().map(Manifest::seat_component).collect(),
         ports: claims(manifest.proxyd().port, "LLM gateway"),
         readiness: readiness(health(address, "\"status\":\"ok\"")),
-        restart: Restart::default(),
         stop_max: Duration::from_secs(15),
-        memory: Memory::default(),
-        log_bytes_max: LOG_BYTES_MAX,
         files: vec![RenderedFile { path: file, text: render::proxyd(manifest) }],
+        ..own(name("proxyd"), "decides which model answers, and keeps the keys", command)
     }
 }
 
@@ -155,32 +139,24 @@ pub(super) fn guest(manifest: &Manifest, layout: &Layout) -> Component {
         .arguments(["--answer-tokens-max".to_owned(), openclaw.answer_tokens_max.to_string()]);
     let probe = Probe::Tcp { address: loopback(guest.ssh_port), banner: "SSH-".to_owned() };
     Component {
-        name: name("guest"),
-        purpose: "the virtual machine that holds the agent".to_owned(),
-        plane: Plane::Host,
-        keeper: Keeper::Own,
-        command,
-        life: Life::Always,
-        exit_codes: ExitCodes::default(),
-        needs: Vec::new(),
         ports: claims(guest.ssh_port, "guest's sshd"),
         readiness: Readiness {
-            timeout: Duration::from_secs(10),
-            // Each look makes the guest's sshd start a process, which an emulated processor feels;
-            // the umbilical's own look goes through the guest too, and more often.
-            interval_ready: Duration::from_secs(20),
-            start_max: Duration::from_mins(10),
-            start_limit: Duration::from_mins(30),
-            misses_max: 6,
-            misses_of: 6,
-            unhealthy_max: Duration::from_mins(2),
+            watch: Watch {
+                timeout: Duration::from_secs(10),
+                // Each look makes the guest's sshd start a process, which an emulated processor feels;
+                // the umbilical's own look goes through the guest too, and more often.
+                interval_ready: Duration::from_secs(20),
+                start_max: Duration::from_mins(10),
+                start_limit: Duration::from_mins(30),
+                misses_max: 6,
+                misses_of: 6,
+                unhealthy_max: Duration::from_mins(2),
+            },
             ..readiness(probe)
         },
-        restart: Restart::default(),
         stop_max: Duration::from_mins(2),
         memory: Memory { peak_bytes: guest.memory.bytes() + EMULATOR_BYTES, ..Memory::default() },
-        log_bytes_max: LOG_BYTES_MAX,
-        files: Vec::new(),
+        ..own(name("guest"), "the virtual machine that holds the agent", command)
     }
 }
 
@@ -205,27 +181,21 @@ pub(super) fn umbilical(manifest: &Manifest, layout: &Layout) -> Component {
         body: "\"status\":\"ok\"".to_owned(),
     };
     Component {
-        name: name("umbilical"),
-        purpose: "carries the ports between host and guest".to_owned(),
-        plane: Plane::Host,
-        keeper: Keeper::Own,
-        command,
-        life: Life::Always,
-        exit_codes: ExitCodes::default(),
         needs: vec![name("proxyd"), name("guest")],
         ports: claims(manifest.openclaw().port, "forward to the agent"),
         readiness: Readiness {
-            timeout: Duration::from_secs(10),
-            start_max: Duration::from_mins(3),
-            start_limit: Duration::from_mins(10),
-            unhealthy_max: Duration::from_secs(20),
+            watch: Watch {
+                timeout: Duration::from_secs(10),
+                start_max: Duration::from_mins(3),
+                start_limit: Duration::from_mins(10),
+                unhealthy_max: Duration::from_secs(20),
+                ..WATCH
+            },
             ..readiness(probe)
         },
         restart: Restart { delay_max: Duration::from_secs(5), ..Restart::default() },
         stop_max: Duration::from_secs(5),
-        memory: Memory::default(),
-        log_bytes_max: LOG_BYTES_MAX,
-        files: Vec::new(),
+        ..own(name("umbilical"), "carries the ports between host and guest", command)
     }
 }
 
@@ -238,37 +208,29 @@ pub(super) fn openclaw(manifest: &Manifest, layout: &Layout) -> Component {
         .arguments(["guest", "follow", "openclaw"])
         .arguments(["--ssh-port".to_owned(), manifest.guest().ssh_port.to_string()]);
     Component {
-        name: name("openclaw"),
-        purpose: "the agent".to_owned(),
         plane: Plane::Guest,
-        keeper: Keeper::Own,
-        command,
-        life: Life::Always,
-        exit_codes: ExitCodes::default(),
         needs: vec![name("umbilical")],
-        ports: Vec::new(),
         readiness: Readiness {
-            timeout: Duration::from_secs(10),
+            watch: Watch {
+                timeout: Duration::from_secs(10),
+                start_max: Duration::from_mins(20),
+                start_limit: Duration::from_hours(1),
+                misses_max: 4,
+                misses_of: 4,
+                unhealthy_max: Duration::from_mins(15),
+                ..WATCH
+            },
             // Each look is work for the guest while it has the most to do.
             interval_starting: Duration::from_secs(2),
-            start_max: Duration::from_mins(20),
-            start_limit: Duration::from_hours(1),
-            misses_max: 4,
-            misses_of: 4,
-            unhealthy_max: Duration::from_mins(15),
             ..readiness(health(loopback(port), "\"status\":\"live\""))
         },
-        restart: Restart::default(),
         stop_max: Duration::from_mins(1),
-        memory: Memory::default(),
-        log_bytes_max: LOG_BYTES_MAX,
-        files: Vec::new(),
+        ..own(name("openclaw"), "the agent", command)
     }
 }
 
 /// A component of the user's own.
 pub(super) fn declared(name: &ComponentName, declared: &Declared, layout: &Layout) -> Component {
-    let watch = declared.watch;
     let (probe, interval_starting) = match &declared.look {
         Look::Probe(probe) => (probe.clone(), INTERVAL_STARTING),
         Look::Capability { route } => {
@@ -290,17 +252,7 @@ pub(super) fn declared(name: &ComponentName, declared: &Declared, layout: &Layou
         } else {
             claims(declared.port, "declared in the manifest")
         },
-        readiness: Readiness {
-            probe,
-            timeout: watch.timeout,
-            interval_starting,
-            interval_ready: watch.interval_ready,
-            start_max: watch.start_max,
-            start_limit: watch.start_limit,
-            misses_max: watch.misses_max,
-            misses_of: watch.misses_of,
-            unhealthy_max: watch.unhealthy_max,
-        },
+        readiness: Readiness { probe, interval_starting, watch: declared.watch },
         restart: Restart::default(),
         stop_max: declared.stop_max,
         memory: declared.memory,
@@ -326,18 +278,29 @@ fn cli(layout: &Layout) -> Command {
         .variable("SANCTUM_CACHE", layout.cache.clone())
 }
 
-fn readiness(probe: Probe) -> Readiness {
-    Readiness {
-        probe,
-        timeout: Duration::from_secs(3),
-        interval_starting: INTERVAL_STARTING,
-        interval_ready: Duration::from_secs(5),
-        start_max: Duration::from_mins(1),
-        start_limit: Duration::from_mins(5),
-        misses_max: 3,
-        misses_of: 3,
-        unhealthy_max: Duration::from_secs(30),
+/// One of the system's own, as most of them are.
+fn own(name: ComponentName, purpose: &str, command: Command) -> Component {
+    Component {
+        name,
+        purpose: purpose.to_owned(),
+        plane: Plane::Host,
+        keeper: Keeper::Own,
+        command,
+        life: Life::Always,
+        exit_codes: ExitCodes::default(),
+        needs: Vec::new(),
+        ports: Vec::new(),
+        readiness: readiness(Probe::Alive),
+        restart: Restart::default(),
+        stop_max: Duration::from_secs(10),
+        memory: Memory::default(),
+        log_bytes_max: LOG_BYTES_MAX,
+        files: Vec::new(),
     }
+}
+
+fn readiness(probe: Probe) -> Readiness {
+    Readiness { probe, interval_starting: INTERVAL_STARTING, watch: WATCH }
 }
 
 fn health(address: SocketAddr, body: &str) -> Probe {

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use sanctum_model::{Component, ExitCodes, Life, Probe};
+use sanctum_model::{Component, ExitCodes, Life, Probe, Restart, Watch};
 
 /// Delays are spread by this part to either side, so that what fell together is not tried together.
 const JITTER_DIVISOR: u32 = 4;
@@ -18,30 +18,12 @@ pub struct Patience {
     pub looks: Looks,
     /// See [`sanctum_model::Readiness::interval_starting`].
     pub interval_starting: Duration,
-    /// See [`sanctum_model::Readiness::interval_ready`].
-    pub interval_ready: Duration,
-    /// See [`sanctum_model::Readiness::start_max`].
-    pub start_max: Duration,
-    /// See [`sanctum_model::Readiness::start_limit`].
-    pub start_limit: Duration,
-    /// See [`sanctum_model::Readiness::misses_max`].
-    pub misses_max: u32,
-    /// See [`sanctum_model::Readiness::misses_of`].
-    pub misses_of: u32,
-    /// See [`sanctum_model::Readiness::unhealthy_max`].
-    pub unhealthy_max: Duration,
+    /// How often and how patiently it is looked at.
+    pub watch: Watch,
     /// See [`sanctum_model::Component::stop_max`].
     pub stop_max: Duration,
-    /// See [`sanctum_model::Restart::delay_min`].
-    pub delay_min: Duration,
-    /// See [`sanctum_model::Restart::delay_max`].
-    pub delay_max: Duration,
-    /// See [`sanctum_model::Restart::crashes_max`].
-    pub crashes_max: u32,
-    /// See [`sanctum_model::Restart::retry_slow`].
-    pub retry_slow: Duration,
-    /// See [`sanctum_model::Restart::run_long`].
-    pub run_long: Duration,
+    /// How often and how soon it is started again.
+    pub restart: Restart,
     /// Exit codes that are success, 0 among them.
     pub success: CodeSet,
     /// Exit codes that say that another start is of no use.
@@ -101,7 +83,7 @@ impl CodeSet {
 
 impl From<&Component> for Patience {
     fn from(component: &Component) -> Self {
-        let (readiness, restart) = (&component.readiness, &component.restart);
+        let readiness = &component.readiness;
         let ExitCodes { success, fatal } = &component.exit_codes;
         Self {
             kind: match &component.life {
@@ -117,18 +99,9 @@ impl From<&Component> for Patience {
                 Probe::Notify { watchdog } => Looks::Told { watchdog },
             },
             interval_starting: readiness.interval_starting,
-            interval_ready: readiness.interval_ready,
-            start_max: readiness.start_max,
-            start_limit: readiness.start_limit,
-            misses_max: readiness.misses_max,
-            misses_of: readiness.misses_of,
-            unhealthy_max: readiness.unhealthy_max,
+            watch: readiness.watch,
             stop_max: component.stop_max,
-            delay_min: restart.delay_min,
-            delay_max: restart.delay_max,
-            crashes_max: restart.crashes_max,
-            retry_slow: restart.retry_slow,
-            run_long: restart.run_long,
+            restart: component.restart,
             success: CodeSet::of(success.iter().copied().chain([0])),
             fatal: CodeSet::of(fatal.iter().copied()),
             seed: hash(component.name.as_str().as_bytes()),
@@ -147,7 +120,7 @@ impl Patience {
 
     /// The crashes that still count after a run of this length.
     pub(super) fn remembered(&self, crashes: u32, ran: Duration) -> u32 {
-        if ran >= self.run_long { 0 } else { crashes }
+        if ran >= self.restart.run_long { 0 } else { crashes }
     }
 
     /// The wait after so many crashes in a row: none after the first, then doubling to the cap.
@@ -156,7 +129,8 @@ impl Patience {
             0 | 1 => Duration::ZERO,
             many => {
                 let factor = 1u32.checked_shl(many - 2).unwrap_or(u32::MAX);
-                let delay = self.delay_min.saturating_mul(factor).min(self.delay_max);
+                let delay =
+                    self.restart.delay_min.saturating_mul(factor).min(self.restart.delay_max);
                 self.spread(delay, crashes)
             }
         }
@@ -164,7 +138,7 @@ impl Patience {
 
     /// The wait before a slow retry.
     pub(super) fn delay_slow(&self, crashes: u32) -> Duration {
-        self.spread(self.retry_slow, crashes)
+        self.spread(self.restart.retry_slow, crashes)
     }
 
     /// The same for the same component and the same crash: nothing here is drawn.

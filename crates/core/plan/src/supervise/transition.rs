@@ -126,21 +126,8 @@ impl Phase {
     }
 
     fn refused(self, now: Moment) -> Self {
-        match self {
-            Self::Starting { crashes, .. } => {
-                Self::Refused { retry_at: now + REFUSED_RETRY, crashes }
-            }
-            Self::Stopped
-            | Self::Waiting { .. }
-            | Self::Refused { .. }
-            | Self::Ready { .. }
-            | Self::Unhealthy { .. }
-            | Self::Stopping { .. }
-            | Self::BackingOff { .. }
-            | Self::GivenUp { .. }
-            | Self::Done
-            | Self::Scheduled { .. } => self,
-        }
+        let Self::Starting { crashes, .. } = self else { return self };
+        Self::Refused { retry_at: now + REFUSED_RETRY, crashes }
     }
 
     /// What still counts of the crashes before, for one that runs.
@@ -257,10 +244,10 @@ impl Phase {
             }
             (Self::Ready { since, recent, crashes, .. }, Seen::Bad) => {
                 let recent = recent.with(Seen::Bad);
-                if recent.misses(patience.misses_of) < patience.misses_max {
+                if recent.misses(patience.watch.misses_of) < patience.watch.misses_max {
                     Self::Ready { since, look_at: soon, recent, crashes }
                 } else {
-                    let restart_at = now + patience.unhealthy_max;
+                    let restart_at = now + patience.watch.unhealthy_max;
                     Self::Unhealthy { since: now, look_at: soon, restart_at, crashes }
                 }
             }
@@ -285,7 +272,7 @@ impl Phase {
     fn extend(self, time: Duration, patience: &Patience, now: Moment) -> Self {
         match self {
             Self::Starting { since, look_at, crashes, judge_at } => {
-                let wanted = (now + time).min(since + patience.start_limit);
+                let wanted = (now + time).min(since + patience.watch.start_limit);
                 Self::Starting { since, look_at, judge_at: judge_at.max(wanted), crashes }
             }
             Self::Stopping { kill_at, limit_at, then } => {
@@ -306,43 +293,16 @@ impl Phase {
 
     /// A start in which something moves is slow; one in which nothing does is hung.
     fn judged(self, movement: Movement, patience: &Patience, now: Moment) -> Step {
-        match (self, movement) {
-            (Self::Starting { crashes, .. }, Movement::None) => {
-                Self::stopping(Then::CountCrash { crashes }, patience, now)
-            }
-            (
-                Self::Starting { .. }
-                | Self::Stopped
-                | Self::Waiting { .. }
-                | Self::Refused { .. }
-                | Self::Ready { .. }
-                | Self::Unhealthy { .. }
-                | Self::Stopping { .. }
-                | Self::BackingOff { .. }
-                | Self::GivenUp { .. }
-                | Self::Done
-                | Self::Scheduled { .. },
-                Movement::Some | Movement::None,
-            ) => (self, None),
+        let Self::Starting { crashes, .. } = self else { return (self, None) };
+        match movement {
+            Movement::Some => (self, None),
+            Movement::None => Self::stopping(Then::CountCrash { crashes }, patience, now),
         }
     }
 
     fn due(self, at: Moment, needs: Needs, patience: &Patience, now: Moment) -> Step {
-        match self {
-            Self::Scheduled { crashes, .. } => {
-                Self::Scheduled { run_at: Some(at), crashes }.tick(needs, patience, now)
-            }
-            Self::Stopped
-            | Self::Waiting { .. }
-            | Self::Refused { .. }
-            | Self::Starting { .. }
-            | Self::Ready { .. }
-            | Self::Unhealthy { .. }
-            | Self::Stopping { .. }
-            | Self::BackingOff { .. }
-            | Self::GivenUp { .. }
-            | Self::Done => (self, None),
-        }
+        let Self::Scheduled { crashes, .. } = self else { return (self, None) };
+        Self::Scheduled { run_at: Some(at), crashes }.tick(needs, patience, now)
     }
 
     /// Every limit that ran while nothing could run begins anew.
@@ -350,7 +310,7 @@ impl Phase {
         let again = |look_at: Option<Moment>| look_at.map(|_| now);
         match self {
             Self::Starting { since, look_at, crashes, .. } => {
-                let judge_at = now + patience.start_max;
+                let judge_at = now + patience.watch.start_max;
                 Self::Starting { since, look_at: again(look_at), judge_at, crashes }
             }
             Self::Ready { since, look_at, crashes, .. } => {
@@ -358,7 +318,7 @@ impl Phase {
                 Self::Ready { since, look_at: again(look_at), recent, crashes }
             }
             Self::Unhealthy { since, look_at, crashes, .. } => {
-                let restart_at = now + patience.unhealthy_max;
+                let restart_at = now + patience.watch.unhealthy_max;
                 Self::Unhealthy { since, look_at: again(look_at), restart_at, crashes }
             }
             Self::Stopped
@@ -395,7 +355,8 @@ impl Phase {
                 match needs {
                     Needs::Met => Self::stopping(Then::CountCrash { crashes }, patience, now),
                     Needs::Lost => {
-                        let restart_at = now + patience.unhealthy_max.max(Duration::from_secs(1));
+                        let restart_at =
+                            now + patience.watch.unhealthy_max.max(Duration::from_secs(1));
                         (Self::Unhealthy { since, look_at, restart_at, crashes }, None)
                     }
                 }
@@ -428,7 +389,7 @@ impl Phase {
             let next = Self::Starting { since, look_at, judge_at: now + patience.pause(), crashes };
             return match needs {
                 Needs::Lost => (next, None),
-                Needs::Met if since + patience.start_limit <= now => {
+                Needs::Met if since + patience.watch.start_limit <= now => {
                     Self::stopping(Then::CountCrash { crashes }, patience, now)
                 }
                 Needs::Met => (next, Some(Effect::Judge)),
@@ -465,7 +426,7 @@ impl Phase {
             return (Self::Waiting { crashes }, None);
         }
         let crashes = crashes + 1;
-        if crashes > patience.crashes_max {
+        if crashes > patience.restart.crashes_max {
             let retry_at = Some(now + patience.delay_slow(crashes));
             return (Self::GivenUp { retry_at, crashes }, None);
         }
@@ -496,7 +457,7 @@ impl Patience {
 
     /// The time until it is asked whether anything moves; never none, so that asking ends.
     fn pause(&self) -> Duration {
-        self.start_max.min(self.start_limit).max(Duration::from_millis(1))
+        self.watch.start_max.min(self.watch.start_limit).max(Duration::from_millis(1))
     }
 
     fn first_look(&self, now: Moment) -> Option<Moment> {
@@ -513,7 +474,7 @@ impl Patience {
     fn look_when_ready(&self, now: Moment) -> Option<Moment> {
         match self.looks {
             Looks::Alive => None,
-            Looks::Outside => Some(now + self.interval_ready),
+            Looks::Outside => Some(now + self.watch.interval_ready),
             Looks::Told { watchdog } if watchdog.is_zero() => None,
             Looks::Told { watchdog } => Some(now + watchdog),
         }

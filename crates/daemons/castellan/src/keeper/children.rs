@@ -323,11 +323,14 @@ impl Keeper {
             Then::CountCrash { .. } | Then::AsItEnded { .. } => {
                 let readiness = &kept.component.readiness;
                 kept.author = if kept.shown == sanctum_wire::PhaseName::Unhealthy {
-                    format!("castellan: unhealthy for {:?} (live.recover)", readiness.unhealthy_max)
+                    format!(
+                        "castellan: unhealthy for {:?} (live.recover)",
+                        readiness.watch.unhealthy_max
+                    )
                 } else {
                     format!(
                         "castellan: not ready, and nothing moved for {:?} (start_max, start_limit)",
-                        readiness.start_max
+                        readiness.watch.start_max
                     )
                 };
                 kept.author.clone()

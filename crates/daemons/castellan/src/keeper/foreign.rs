@@ -59,7 +59,7 @@ impl Keeper {
         let (run, sender) = (self.kept[index].run, self.occurrences.0.clone());
         let component = &self.kept[index].component;
         let (keeper, within) = match ask {
-            Ask::Start => (component.keeper.clone(), component.readiness.start_max),
+            Ask::Start => (component.keeper.clone(), component.readiness.watch.start_max),
             Ask::Stop | Ask::Kill | Ask::State => (component.keeper.clone(), component.stop_max),
         };
         self.tasks.spawn(async move {

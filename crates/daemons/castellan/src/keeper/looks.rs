@@ -48,7 +48,7 @@ impl Keeper {
                 self.awaited.insert(pid, Awaited::Probe(reply));
                 let program = command.program;
                 self.tasks.spawn(async move {
-                    let look = exec(pid, &program, said, answer, readiness.timeout);
+                    let look = exec(pid, &program, said, answer, readiness.watch.timeout);
                     tokio::select! {
                         (seen, note) = look => place.tell(&sender, seen, note).await,
                         () = end.cancelled() => process::kill_group(pid),
@@ -58,7 +58,7 @@ impl Keeper {
             }
             probe @ (Probe::Tcp { .. } | Probe::Http { .. }) => {
                 self.tasks.spawn(async move {
-                    let look = outside(&probe, Instant::now() + readiness.timeout);
+                    let look = outside(&probe, Instant::now() + readiness.watch.timeout);
                     let found = tokio::select! {
                         found = look => found,
                         () = end.cancelled() => return,

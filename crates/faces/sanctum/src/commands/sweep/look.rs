@@ -101,7 +101,7 @@ fn begin_looks(components: &[Component], deadline: Instant) -> Looks {
         .iter()
         .enumerate()
         .filter(|(_, component)| matches!(asked(component), Asked::Look))
-        .map(|(index, it)| (index, it.readiness.probe.clone(), it.readiness.timeout))
+        .map(|(index, it)| (index, it.readiness.probe.clone(), it.readiness.watch.timeout))
         .collect();
     let count = todo.len();
     let todo = Arc::new(Mutex::new(todo));
