@@ -23,7 +23,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{broadcast, oneshot};
 
 use crate::journal::Subscription;
-use crate::keeper::{Handle, Request};
+use crate::keeper::{Handle, Refused, Request};
 
 type Body = BoxBody<Bytes, Infallible>;
 
@@ -120,13 +120,9 @@ async fn answer(
     let (method, words) = (request.method(), words.as_slice());
     match (method, words) {
         (&Method::GET, ["v1", "snapshot"]) => {
-            let (reply, answer) = oneshot::channel();
-            if handle.requests.send(Request::Snapshot { reply }).await.is_err() {
-                return fault(StatusCode::SERVICE_UNAVAILABLE, "castellan is ending");
-            }
-            match answer.await {
+            match asked(&handle, |reply| Request::Snapshot { reply }).await {
                 Ok(snapshot) => json(StatusCode::OK, &snapshot),
-                Err(_) => fault(StatusCode::SERVICE_UNAVAILABLE, "castellan is ending"),
+                Err(ending) => ending,
             }
         }
         (&Method::GET, ["v1", "events"]) => match since(request.uri().query()) {
@@ -134,10 +130,7 @@ async fn answer(
             None => fault(StatusCode::BAD_REQUEST, "`since` must be a number"),
         },
         (&Method::POST, ["v1", "components", component, verb]) => match Verb::parse(verb) {
-            Some(verb) => {
-                let component = (*component).to_owned();
-                order(&handle, |reply| Request::Order { component, verb, reply }).await
-            }
+            Some(verb) => order(&handle, component, verb).await,
             None => fault(StatusCode::NOT_FOUND, "the verbs are start, stop and restart"),
         },
         (&Method::POST, ["v1", verb @ ("plan" | "apply")]) => {
@@ -145,10 +138,10 @@ async fn answer(
             change(request, &handle, is_apply).await
         }
         (&Method::POST, ["v1", "shutdown"]) => {
-            order(&handle, |reply| Request::Shutdown { reply }).await
+            accepted(asked(&handle, |reply| Request::Shutdown { reply }).await)
         }
         (&Method::POST, ["v1", "handover"]) => {
-            order(&handle, |reply| Request::Handover { reply }).await
+            accepted(asked(&handle, |reply| Request::Handover { reply }).await)
         }
         (
             _,
@@ -168,20 +161,16 @@ async fn change(request: HttpRequest<Incoming>, handle: &Handle, is_apply: bool)
     let Ok(manifest) = String::from_utf8(body.to_bytes().to_vec()) else {
         return fault(StatusCode::BAD_REQUEST, "the manifest is not UTF-8");
     };
-    let (reply, answer) = oneshot::channel();
-    let request = if is_apply {
-        Request::Apply { manifest, reply }
+    let planned = if is_apply {
+        asked(handle, |reply| Request::Apply { manifest, reply }).await
     } else {
-        Request::Plan { manifest, reply }
+        asked(handle, |reply| Request::Plan { manifest, reply }).await
     };
-    if handle.requests.send(request).await.is_err() {
-        return fault(StatusCode::SERVICE_UNAVAILABLE, "castellan is ending");
-    }
-    match answer.await {
+    match planned {
         Ok(Ok(plan)) => json(StatusCode::OK, &plan),
         Ok(Err(fault)) if fault.problems.is_empty() => json(StatusCode::CONFLICT, &fault),
         Ok(Err(fault)) => json(StatusCode::UNPROCESSABLE_ENTITY, &fault),
-        Err(_) => fault(StatusCode::SERVICE_UNAVAILABLE, "castellan is ending"),
+        Err(ending) => ending,
     }
 }
 
@@ -192,31 +181,36 @@ fn since(query: Option<&str>) -> Option<u64> {
     }
 }
 
-async fn order(
+/// Asks the keeper, unless it has gone.
+async fn asked<T>(
     handle: &Handle,
-    request: impl FnOnce(oneshot::Sender<Result<u64, String>>) -> Request,
-) -> Response<Body> {
+    request: impl FnOnce(oneshot::Sender<T>) -> Request,
+) -> Result<T, Response<Body>> {
+    let ending = || fault(StatusCode::SERVICE_UNAVAILABLE, "castellan is ending");
     let (reply, answer) = oneshot::channel();
-    if handle.requests.send(request(reply)).await.is_err() {
-        return fault(StatusCode::SERVICE_UNAVAILABLE, "castellan is ending");
-    }
-    match answer.await {
-        Ok(Ok(generation)) => json(StatusCode::OK, &Accepted { generation }),
-        Ok(Err(reason)) if reason.starts_with("castellan is") => {
-            fault(StatusCode::CONFLICT, reason)
-        }
-        Ok(Err(reason)) => fault(StatusCode::NOT_FOUND, reason),
-        Err(_) => fault(StatusCode::SERVICE_UNAVAILABLE, "castellan is ending"),
+    handle.requests.send(request(reply)).await.map_err(|_| ending())?;
+    answer.await.map_err(|_| ending())
+}
+
+fn accepted(generation: Result<u64, Response<Body>>) -> Response<Body> {
+    generation
+        .map_or_else(|ending| ending, |generation| json(StatusCode::OK, &Accepted { generation }))
+}
+
+async fn order(handle: &Handle, component: &str, verb: Verb) -> Response<Body> {
+    let component = component.to_owned();
+    match asked(handle, |reply| Request::Order { component, verb, reply }).await {
+        Ok(Ok(generation)) => accepted(Ok(generation)),
+        Ok(Err(Refused::Busy(why))) => fault(StatusCode::CONFLICT, why),
+        Ok(Err(Refused::Unknown(what))) => fault(StatusCode::NOT_FOUND, what),
+        Err(ending) => ending,
     }
 }
 
 async fn events(handle: &Handle, since: u64, shutdown: &Shutdown) -> Response<Body> {
-    let (reply, answer) = oneshot::channel();
-    if handle.requests.send(Request::Subscribe { since, reply }).await.is_err() {
-        return fault(StatusCode::SERVICE_UNAVAILABLE, "castellan is ending");
-    }
-    let Ok(subscription) = answer.await else {
-        return fault(StatusCode::SERVICE_UNAVAILABLE, "castellan is ending");
+    let subscription = match asked(handle, |reply| Request::Subscribe { since, reply }).await {
+        Ok(subscription) => subscription,
+        Err(ending) => return ending,
     };
     let (sender, body) = Channel::new(FRAMES_MAX);
     shutdown.spawn(tell(subscription, sender));

@@ -4,11 +4,21 @@ use std::collections::BTreeMap;
 
 use sanctum_wire::{ComponentState, Finding, PhaseName, Severity};
 
-/// How it is said that a port is somebody else's.
-pub(crate) const HELD_BY: &str = " is held by ";
+/// What speaks against starting a component now.
+#[derive(Clone, Debug)]
+pub(crate) struct Obstacle {
+    /// The finding's code.
+    pub(crate) code: &'static str,
+    pub(crate) what: String,
+    pub(crate) mend: String,
+}
 
-/// The findings that follow from the components' states, the worst first.
-pub(crate) fn of_components(states: &[ComponentState]) -> Vec<Finding> {
+/// The findings that follow from the components' states, the worst first. `obstacle` says what
+/// keeps a refused one from starting.
+pub(crate) fn of_components<'o>(
+    states: &[ComponentState],
+    obstacle: impl Fn(&str) -> Option<&'o Obstacle>,
+) -> Vec<Finding> {
     let mut casualties: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for state in states.iter().filter(|state| state.wanted) {
         if let Some(root) = &state.root_cause {
@@ -20,14 +30,18 @@ pub(crate) fn of_components(states: &[ComponentState]) -> Vec<Finding> {
         .filter_map(|state| {
             let mut casualties = casualties.remove(state.name.as_str()).unwrap_or_default();
             casualties.sort_unstable();
-            finding(state, casualties)
+            finding(state, obstacle(&state.name), casualties)
         })
         .collect();
     findings.sort_by_key(|finding| std::cmp::Reverse((finding.severity, finding.casualties.len())));
     findings
 }
 
-fn finding(state: &ComponentState, casualties: Vec<String>) -> Option<Finding> {
+fn finding(
+    state: &ComponentState,
+    obstacle: Option<&Obstacle>,
+    casualties: Vec<String>,
+) -> Option<Finding> {
     let name = &state.name;
     let (code, what, mend) = match state.phase {
         PhaseName::GivenUp if state.next_try_ms.is_none() => (
@@ -40,12 +54,10 @@ fn finding(state: &ComponentState, casualties: Vec<String>) -> Option<Finding> {
             format!("crashed {} times in a row: {}", state.crashes_in_row, reason(state)),
             format!("`sanctum explain {name}`"),
         ),
-        PhaseName::Refused if state.note.contains(HELD_BY) => (
-            "port-taken",
-            state.note.clone(),
-            format!("stop that process, or give `{name}` another port"),
-        ),
-        PhaseName::Refused => ("refused", state.note.clone(), format!("`sanctum explain {name}`")),
+        PhaseName::Refused => {
+            let Obstacle { code, what, mend } = obstacle?;
+            (*code, what.clone(), mend.clone())
+        }
         PhaseName::Unhealthy => (
             "unhealthy",
             format!("runs and does not work: {}", reason(state)),

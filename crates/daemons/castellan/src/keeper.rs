@@ -45,12 +45,21 @@ const COMPONENT_VARIABLE: &str = "SANCTUM_COMPONENT";
 #[derive(Debug)]
 pub(crate) enum Request {
     Snapshot { reply: oneshot::Sender<Snapshot> },
-    Order { component: String, verb: Verb, reply: oneshot::Sender<Result<u64, String>> },
+    Order { component: String, verb: Verb, reply: oneshot::Sender<Result<u64, Refused>> },
     Plan { manifest: String, reply: oneshot::Sender<Result<ChangePlan, Fault>> },
     Apply { manifest: String, reply: oneshot::Sender<Result<ChangePlan, Fault>> },
     Subscribe { since: u64, reply: oneshot::Sender<Subscription> },
-    Shutdown { reply: oneshot::Sender<Result<u64, String>> },
-    Handover { reply: oneshot::Sender<Result<u64, String>> },
+    Shutdown { reply: oneshot::Sender<u64> },
+    Handover { reply: oneshot::Sender<u64> },
+}
+
+/// Why an order is not taken.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// Castellan is on its way up or down: it may be asked again.
+    Busy(&'static str),
+    /// There is no such component.
+    Unknown(String),
 }
 
 /// What came back from a component, of which run of it.

@@ -160,7 +160,7 @@ async fn until(deadline: Option<Instant>) {
 
 /// A place for what a probing program says; a little of it.
 pub(crate) fn scratch() -> io::Result<(File, OwnedFd)> {
-    let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+    let (reader, writer) = io::pipe()?;
     rustix::io::ioctl_fionbio(&reader, true)?;
-    Ok((File::from(reader), writer))
+    Ok((File::from(OwnedFd::from(reader)), OwnedFd::from(writer)))
 }

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::kept::{Origin, Running, Spoken};
 use super::{Awaited, COMPONENT_VARIABLE, KEEPER_VARIABLE, Keeper, News, Occurrence};
-use crate::findings::HELD_BY;
+use crate::findings::Obstacle;
 use crate::journal::ms_since_1970;
 use crate::notify;
 use crate::output::Output;
@@ -22,10 +22,12 @@ use crate::record::Child;
 impl Keeper {
     /// Starts a component's program, if nothing speaks against it.
     pub(super) fn spawn(&mut self, index: usize) -> Option<Event> {
-        if let Some(why) = self.obstacle(index) {
-            self.kept[index].note.clone_from(&why);
+        self.kept[index].obstacle = self.obstacle(index);
+        if let Some(obstacle) = &self.kept[index].obstacle {
+            let what = obstacle.what.clone();
+            self.kept[index].note.clone_from(&what);
             let name = self.kept[index].component.name.clone();
-            self.journal.add(name.as_str(), "refused", why);
+            self.journal.add(name.as_str(), "refused", what);
             return Some(Event::Refused);
         }
         self.kept[index].note.clear();
@@ -145,29 +147,28 @@ impl Keeper {
 
     /// What speaks against starting a component now: somebody else has its port, or there is no
     /// room for it.
-    fn obstacle(&self, index: usize) -> Option<String> {
+    fn obstacle(&self, index: usize) -> Option<Obstacle> {
         if self.is_foreign(index) {
             return self.no_room(index); // its keeper may have started it already
         }
         let component = &self.kept[index].component;
         for claim in &component.ports {
-            match port::look(claim.address.port()) {
-                Port::Free => {}
-                Port::HeldByUnknown => {
-                    return Some(format!("{}{HELD_BY}a process of another user", claim.address));
-                }
+            let holder = match port::look(claim.address.port()) {
+                Port::Free => continue,
+                Port::HeldByUnknown => "a process of another user".to_owned(),
                 Port::Held(holder) => {
-                    let owner = self.owner_of(holder.pid, holder.group);
-                    let whose = owner.map_or_else(
+                    let whose = self.owner_of(holder.pid, holder.group).map_or_else(
                         || "which castellan did not start".to_owned(),
                         |owner| format!("of the component `{owner}`"),
                     );
-                    return Some(format!(
-                        "{}{HELD_BY}{} (pid {}), {whose}",
-                        claim.address, holder.name, holder.pid
-                    ));
+                    format!("{} (pid {}), {whose}", holder.name, holder.pid)
                 }
-            }
+            };
+            return Some(Obstacle {
+                code: "port-taken",
+                what: format!("{} is held by {holder}", claim.address),
+                mend: format!("stop that process, or give `{}` another port", component.name),
+            });
         }
         self.no_room(index)
     }

@@ -8,6 +8,7 @@ use sanctum_plan::supervise::{Exit, Phase};
 use sanctum_wire::PhaseName;
 use tokio_util::sync::CancellationToken;
 
+use crate::findings::Obstacle;
 use crate::output::Output;
 use crate::record;
 
@@ -21,6 +22,8 @@ pub(super) struct Kept {
     pub(super) run: u64,
     pub(super) shown: PhaseName,
     pub(super) phase_since: Moment,
+    /// What keeps it from being started; nothing once it was.
+    pub(super) obstacle: Option<Obstacle>,
     /// Why it is as it is, beside what looks and ends say.
     pub(super) note: String,
     pub(super) last_look: String,
@@ -77,6 +80,7 @@ impl Kept {
             run: 0,
             shown: PhaseName::Stopped,
             phase_since: Moment::default(),
+            obstacle: None,
             note: String::new(),
             last_look: String::new(),
             last_exit: String::new(),

@@ -10,7 +10,7 @@ use sanctum_wire::{Change, ChangeKind, ChangePlan, Fault, ManifestProblem, Verb}
 use sha2::{Digest as _, Sha256};
 
 use super::kept::Kept;
-use super::{Course, Keeper, Request};
+use super::{Course, Keeper, Refused, Request};
 use crate::record;
 
 impl Keeper {
@@ -19,36 +19,36 @@ impl Keeper {
             Request::Snapshot { reply } => drop(reply.send(self.snapshot())),
             Request::Subscribe { since, reply } => drop(reply.send(self.journal.subscribe(since))),
             Request::Order { component, verb, reply } => {
-                drop(reply.send(self.on_order(&component, verb)));
+                reply.send(self.on_order(&component, verb)).ok();
             }
             Request::Plan { manifest, reply } => {
                 let plan = self.read(&manifest).map(|(components, _)| self.plan(&components));
-                drop(reply.send(plan));
+                reply.send(plan).ok();
             }
             Request::Apply { manifest, reply } => drop(reply.send(self.apply(&manifest))),
             Request::Shutdown { reply } => {
                 self.shut_down("an operator");
-                drop(reply.send(Ok(self.base.generation)));
+                reply.send(self.base.generation).ok();
             }
             Request::Handover { reply } => {
                 if self.course == Course::Keeping {
                     self.course = Course::HandingOver;
                 }
-                drop(reply.send(Ok(self.base.generation)));
+                reply.send(self.base.generation).ok();
             }
         }
     }
 
-    fn on_order(&mut self, component: &str, verb: Verb) -> Result<u64, String> {
-        self.may_change()?;
+    fn on_order(&mut self, component: &str, verb: Verb) -> Result<u64, Refused> {
+        self.may_change().map_err(Refused::Busy)?;
         let name: Option<ComponentName> = component.parse().ok();
         let Some(index) = name.and_then(|name| self.fleet.position(&name)) else {
             let known: Vec<_> =
                 self.fleet.sequence().map(|index| self.kept[index].name()).collect();
-            return Err(format!(
-                "there is no component `{component}`; there are {}",
-                known.join(", ")
-            ));
+            let known = known.join(", ");
+            return Err(Refused::Unknown(format!(
+                "there is no component `{component}`; there are {known}"
+            )));
         };
         let author = format!("an operator: {}", verb.as_str());
         self.journal.add(component, "ordered", author.clone());
@@ -70,12 +70,12 @@ impl Keeper {
         Ok(self.base.generation)
     }
 
-    fn may_change(&self) -> Result<(), String> {
+    fn may_change(&self) -> Result<(), &'static str> {
         if self.course != Course::Keeping {
-            return Err("castellan is shutting down".to_owned());
+            return Err("castellan is shutting down");
         }
         if self.is_adopting {
-            return Err("castellan is just starting: ask again in a moment".to_owned());
+            return Err("castellan is just starting: ask again in a moment");
         }
         Ok(())
     }
@@ -149,7 +149,7 @@ impl Keeper {
     /// Goes over to another manifest: only what differs is touched.
     fn apply(&mut self, manifest: &str) -> Result<ChangePlan, Fault> {
         let refused = |error: String| Fault { error, problems: Vec::new() };
-        self.may_change().map_err(refused)?;
+        self.may_change().map_err(|busy| refused(busy.to_owned()))?;
         let (components, pool) = self.read(manifest)?;
         let mut plan = self.plan(&components);
         for path in [self.layout.manifest(), self.layout.last_good()] {

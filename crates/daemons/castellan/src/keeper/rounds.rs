@@ -16,6 +16,7 @@ use sanctum_wire::MemoryLedger;
 
 use super::kept::Kept;
 use super::{Course, Keeper};
+use crate::findings::Obstacle;
 use crate::lease::{Evidence, State, uptime};
 
 /// The clocks are apart by more than this only if the machine has slept.
@@ -92,13 +93,13 @@ impl Keeper {
     }
 
     /// Why there is no room for a component; nothing if there is, or if it declares nothing.
-    pub(super) fn no_room(&self, index: usize) -> Option<String> {
+    pub(super) fn no_room(&self, index: usize) -> Option<Obstacle> {
         let wanted = self.claim(index, 0);
         if wanted.peak_bytes == 0 {
             return None;
         }
         let refusal = admit(self.pool, &self.claims(|_| true), &wanted).err()?;
-        Some(format!("{refusal}; {}", refusal.mend()))
+        Some(Obstacle { code: "refused", what: refusal.to_string(), mend: refusal.mend() })
     }
 
     /// What those that declare a peak take; the others are measured when somebody wants in.

@@ -14,7 +14,9 @@ impl Keeper {
     pub(super) fn snapshot(&self) -> Snapshot {
         let mut snapshot = self.base.clone();
         snapshot.components = self.fleet.sequence().map(|index| self.state(index)).collect();
-        snapshot.findings = findings::of_components(&snapshot.components);
+        snapshot.findings = findings::of_components(&snapshot.components, |name| {
+            self.kept.iter().find(|kept| kept.name() == name)?.obstacle.as_ref()
+        });
         snapshot.findings.extend(self.drift());
         let claims = self.declared_claims();
         for claim in &claims {
