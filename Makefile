@@ -18,7 +18,7 @@ export CCACHE_NOHASHDIR ?= 1
 export CCACHE_BASEDIR ?= $(CARGO_TARGET_DIR)
 endif
 
-programs := -p sanctum -p castellan -p proxyd -p sanctum-mlx
+programs := -p sanctum -p castellan -p castellan-deadman -p proxyd -p sanctum-mlx
 sanctum := $(CARGO_TARGET_DIR)/release/sanctum
 
 .PHONY: help up down build test fast system check-macos docs bench-boot

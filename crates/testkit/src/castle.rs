@@ -43,7 +43,8 @@ pub struct Castle {
 
 impl Castle {
     /// A castle whose castellan is not started yet. The manifest has the five components on free
-    /// ports and, after them, what `more` adds; there `{programs}` is the directory of programs,
+    /// ports and, after them, what `more` adds; without a `[castellan]` of its own there is no
+    /// dead-man's switch and no sweep. There `{programs}` is the directory of programs,
     /// `{control}` that of switches, `{port}` a free port.
     pub fn new(more: &str) -> Self {
         let directory = tempfile::Builder::new().prefix("castle-").tempdir().expect("a directory");
@@ -89,8 +90,10 @@ impl Castle {
             .replace("{programs}", &self.path("bin").to_string_lossy())
             .replace("{control}", &self.path("control").to_string_lossy())
             .replace("{port}", &declared.to_string());
+        let alone = "[castellan]\ndeadman = false\nsweep = \"never\"\n";
+        let alone = if more.contains("[castellan]") { "" } else { alone };
         let text = format!(
-            "[guest]\nssh_port = {guest}\n[openclaw]\nport = {openclaw}\n\
+            "{alone}[guest]\nssh_port = {guest}\n[openclaw]\nport = {openclaw}\n\
              [proxyd]\nport = {proxyd}\n\
              [seat.general]\nmodel = \"smollm2-135m-instruct\"\nport = {seat}\n{more}"
         );
@@ -107,18 +110,22 @@ impl Castle {
     /// A castellan for this state directory, to be run as it is.
     pub fn command(&self) -> Command {
         let log = fs::OpenOptions::new().append(true).create(true).open(self.path("castellan.log"));
-        let path = std::env::var("PATH").unwrap_or_default();
         let mut command = Command::new(self.path("bin/castellan"));
         command
             .env("SANCTUM_HOME", self.path("home"))
             .env("SANCTUM_CACHE", self.path("cache"))
             .env("FAKE_CONTROL", self.path("control"))
-            .env("PATH", format!("{}:{path}", self.path("path").display()))
+            .env("PATH", self.search_path())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log.expect("castellan's log can be opened"))
             .process_group(0);
         command
+    }
+
+    /// The `PATH` on which the castle's stand-ins come first.
+    pub fn search_path(&self) -> String {
+        format!("{}:{}", self.path("path").display(), std::env::var("PATH").unwrap_or_default())
     }
 
     /// A path in the castle: `home/…`, `control/…`.

@@ -323,7 +323,9 @@ fn a_plan_touches_nothing_and_is_data_when_asked() {
         .iter()
         .map(|start| start["component"].as_str().unwrap())
         .collect();
-    assert_eq!(order, ["sanctum-mlx", "proxyd", "guest", "umbilical", "openclaw"]);
+    let expected =
+        ["castellan-deadman", "sanctum-mlx", "proxyd", "guest", "umbilical", "openclaw", "sweep"];
+    assert_eq!(order, expected);
     assert!(
         plan["ports"]
             .as_array()

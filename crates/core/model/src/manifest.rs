@@ -14,6 +14,7 @@ mod ready;
 mod schedule;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 pub use declared::{Declared, Look, Program, ProgramUse};
 pub use problem::{ManifestError, Problem};
@@ -142,6 +143,8 @@ pub enum Target {
 pub struct Castellan {
     /// Whether something watches it.
     pub deadman: Deadman,
+    /// How often everything is looked at from outside; none: never.
+    pub sweep: Option<Duration>,
 }
 
 /// Whether castellan keeps a dead-man's switch that watches it.
@@ -164,11 +167,14 @@ pub struct MemoryPool {
 }
 
 /// The names that the system's own components have; no declared one may take them.
-pub const RESERVED_NAMES: [&str; 6] =
-    [DEADMAN, "sanctum-mlx", "proxyd", "guest", "umbilical", "openclaw"];
+pub const RESERVED_NAMES: [&str; 7] =
+    [DEADMAN, "sanctum-mlx", "proxyd", "guest", "umbilical", "openclaw", SWEEP];
 
 /// The name of castellan's dead-man's switch.
 pub const DEADMAN: &str = "castellan-deadman";
+
+/// The name of the task that looks at everything from outside.
+pub const SWEEP: &str = "sweep";
 
 impl Manifest {
     /// Reads a manifest.

@@ -185,11 +185,13 @@ fn a_success_that_is_fatal_by_default_is_a_success() {
 #[test]
 fn castellan_and_memory_have_sections() {
     let manifest = Manifest::default();
-    assert_eq!(manifest.castellan().deadman, Deadman::Absent);
-    assert_eq!((manifest.memory().reserved, manifest.memory().safety), (None, None));
-    let text = "[castellan]\ndeadman = true\n[memory]\nreserved = \"2GiB\"\nsafety = \"0MiB\"\n";
-    let manifest = Manifest::parse(text).unwrap();
     assert_eq!(manifest.castellan().deadman, Deadman::Kept);
+    assert_eq!(manifest.castellan().sweep, Some(Duration::from_mins(10)));
+    assert_eq!((manifest.memory().reserved, manifest.memory().safety), (None, None));
+    let text = "[castellan]\ndeadman = false\nsweep = \"never\"\n[memory]\nreserved = \"2GiB\"\nsafety = \"0MiB\"\n";
+    let manifest = Manifest::parse(text).unwrap();
+    assert_eq!(manifest.castellan().deadman, Deadman::Absent);
+    assert_eq!(manifest.castellan().sweep, None);
     assert_eq!(manifest.memory().reserved, Some(ByteSize::gibibytes(2)));
     assert_eq!(manifest.memory().safety, Some(ByteSize::from_bytes(0)));
 }
@@ -197,8 +199,12 @@ fn castellan_and_memory_have_sections() {
 #[test]
 fn what_does_not_exist_cannot_be_needed() {
     let text = "[component.x]\nprogram = \"x\"\nneeds = [\"castellan-deadman\"]\n";
-    Manifest::parse(&format!("[castellan]\ndeadman = true\n{text}")).unwrap();
-    assert!(shown(text).contains("`castellan-deadman`, which does not exist"), "{}", shown(text));
+    Manifest::parse(text).unwrap();
+    let without = format!("[castellan]\ndeadman = false\n{text}");
+    let said = shown(&without);
+    assert!(said.contains("`castellan-deadman`, which does not exist"), "{said}");
+    let said = shown("[castellan]\nsweep = \"seldom\"\n");
+    assert!(said.contains("\"never\" for no sweep at all"), "{said}");
 }
 
 #[test]

@@ -27,6 +27,8 @@ pub fn components(manifest: &Manifest, layout: &Layout) -> Vec<Component> {
     components.push(component::guest(manifest, layout));
     components.push(component::umbilical(manifest, layout));
     components.push(component::openclaw(manifest, layout));
+    let sweep = manifest.castellan().sweep;
+    components.extend(sweep.map(|interval| component::sweep(interval, layout)));
     let declared = manifest.components().iter();
     components.extend(declared.map(|(name, it)| component::declared(name, it, layout)));
     components

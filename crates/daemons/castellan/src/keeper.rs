@@ -156,7 +156,7 @@ impl Keeper {
             journal: Journal::at(layout.chitti(), archivist.clone()),
             archivist,
             record: Record::at(layout.run("children")),
-            lease: Lease::new(&layout),
+            lease: Lease::new(&layout, scope),
             layout,
             scope,
             manifest_fault,
@@ -181,9 +181,11 @@ impl Keeper {
         let pid = self.base.castellan_pid;
         self.journal.add("castellan", "started", format!("pid {pid}"));
         let mut beat = tokio::time::interval(LEASE_INTERVAL);
-        self.adopt(&stop).await;
-        let effects = self.fleet.order_all(Order::Up, self.now());
-        self.perform(effects);
+        self.adopt().await;
+        if !stop.is_cancelled() {
+            let effects = self.fleet.order_all(Order::Up, self.now());
+            self.perform(effects);
+        }
         while self.course == Course::Keeping
             || (self.course == Course::ShuttingDown && !self.fleet.is_down())
         {

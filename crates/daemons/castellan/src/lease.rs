@@ -10,6 +10,8 @@ use sanctum_host::file;
 use sanctum_host::process::Identity;
 use sanctum_plan::Layout;
 
+use crate::run::Scope;
+
 /// How often the lease is renewed.
 pub(crate) const LEASE_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -38,14 +40,17 @@ pub(crate) struct Lease {
 }
 
 impl Lease {
-    pub(crate) fn new(layout: &Layout) -> Self {
+    pub(crate) fn new(layout: &Layout, scope: Scope) -> Self {
         let pid = std::process::id();
         let started = Identity::of(pid).map(|identity| identity.started).unwrap_or_default();
         let program = layout.program("castellan");
         let (home, cache, boot) = (&layout.home, &layout.cache, boot());
-        let fixed = format!(
+        let mut fixed = format!(
             "pid {pid}\nstarted {started}\nboot {boot}\nhome {home}\ncache {cache}\nprogram {program}\n"
         );
+        for argument in scope.arguments() {
+            writeln!(fixed, "argument {argument}").expect("a text takes more text");
+        }
         Self { path: PathBuf::from(layout.run("castellan.lease")), fixed, beat: 0 }
     }
 

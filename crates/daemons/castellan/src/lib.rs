@@ -14,4 +14,4 @@ mod reaper;
 mod record;
 mod run;
 
-pub use run::{Config, RunError, Scope, run};
+pub use run::{Aim, Config, RunError, Scope, run};

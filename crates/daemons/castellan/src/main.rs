@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use castellan::{Config, Scope};
+use castellan::{Aim, Config, Scope};
 use clap::Parser;
 use sanctum_model::ErrorChain;
 
@@ -26,6 +26,9 @@ struct Arguments {
     /// Keep only what `[component.NAME]` declares, not the system's own components.
     #[arg(long)]
     only_declared: bool,
+    /// Start nothing: stop in order what an earlier castellan left running, and end.
+    #[arg(long)]
+    end: bool,
 }
 
 fn main() -> ExitCode {
@@ -45,7 +48,8 @@ fn main() -> ExitCode {
             return ExitCode::from(error.exit_code());
         }
     };
-    match castellan::run(config) {
+    let aim = if arguments.end { Aim::End } else { Aim::Keep };
+    match castellan::run(config, aim) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(error = %ErrorChain(&error), "castellan failed");

@@ -48,7 +48,24 @@ pub enum Scope {
     Declared,
 }
 
+/// What castellan is started for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Aim {
+    /// To keep everything up until it is told to end.
+    Keep,
+    /// To stop what an earlier castellan left, and end.
+    End,
+}
+
 impl Scope {
+    /// What castellan has to be started with to keep these.
+    pub(crate) const fn arguments(self) -> &'static [&'static str] {
+        match self {
+            Self::All => &[],
+            Self::Declared => &["--only-declared"],
+        }
+    }
+
     pub(crate) fn components(self, manifest: &Manifest, layout: &Layout) -> Vec<Component> {
         let mut components = stack::components(manifest, layout);
         if self == Self::Declared {
@@ -168,25 +185,25 @@ fn last_good(layout: &Layout) -> Option<(Manifest, String)> {
     Some((Manifest::parse(&text).ok()?, text))
 }
 
-/// Keeps the components until it is told to end.
+/// Keeps the components until it is told to end, or ends them if it is started for that.
 ///
 /// # Errors
 ///
 /// When another castellan runs here, or the control socket cannot be had.
-pub fn run(config: Config) -> Result<(), RunError> {
+pub fn run(config: Config, aim: Aim) -> Result<(), RunError> {
     let _lock = lock(&config.layout)?;
     raise_descriptors();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|source| RunError::System { what: "start the runtime", source })?;
-    let ended = runtime.block_on(keep(config));
+    let ended = runtime.block_on(keep(config, aim));
     // Threads that wait for children which the next castellan adopts must not hold this one.
     runtime.shutdown_background();
     ended
 }
 
-async fn keep(config: Config) -> Result<(), RunError> {
+async fn keep(config: Config, aim: Aim) -> Result<(), RunError> {
     let Config { layout, components, scope, manifest_sha256, manifest_fault, pool } = config;
     process::collect_orphans();
     let reaper = Reaper::new()
@@ -211,6 +228,9 @@ async fn keep(config: Config) -> Result<(), RunError> {
     shutdown.spawn(control::serve(listener, handle, shutdown.clone()));
     // The socket answers until the last component has ended: a stop can be watched.
     let told = CancellationToken::new();
+    if aim == Aim::End {
+        told.cancel();
+    }
     let keeping = keeper.run(reaper, told.clone());
     tokio::pin!(keeping);
     tokio::select! {

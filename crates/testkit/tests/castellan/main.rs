@@ -14,6 +14,7 @@ mod acceptance_trees;
 mod adoption;
 mod control;
 mod crashes;
+mod guarded;
 mod health;
 mod order;
 mod story;

@@ -9,7 +9,7 @@ use super::problem::Problem;
 use super::reader::{Placed, Problems, Reader};
 use super::{
     AcceleratorChoice, Castellan, DEADMAN, Deadman, Driver, Guest, Manifest, MemoryPool, OpenClaw,
-    Provider, Proxyd, RESERVED_NAMES, Seat, ToolProfile, component, graph,
+    Provider, Proxyd, RESERVED_NAMES, SWEEP, Seat, ToolProfile, component, graph, schedule,
 };
 use crate::{ByteSize, ComponentName, ProviderName, SeatName};
 
@@ -85,17 +85,20 @@ pub(super) fn read(text: &str) -> (Option<Manifest>, Vec<Problem>) {
 /// The names of the system's own components.
 fn ours(castellan: Castellan, seats: &BTreeMap<SeatName, Seat>) -> Vec<ComponentName> {
     let seats = seats.keys().map(Manifest::seat_component);
-    let others = RESERVED_NAMES.into_iter().filter(|name| match castellan.deadman {
-        Deadman::Kept => *name != "sanctum-mlx",
-        Deadman::Absent => *name != "sanctum-mlx" && *name != DEADMAN,
+    let others = RESERVED_NAMES.into_iter().filter(|name| match *name {
+        // Not there all the time, or not by this name.
+        SWEEP | "sanctum-mlx" => false,
+        DEADMAN => castellan.deadman == Deadman::Kept,
+        _ => true,
     });
     seats.chain(others.map(check::name)).collect()
 }
 
 fn castellan(mut reader: Reader<'_, '_>) -> Castellan {
-    let deadman = if reader.flag("deadman", false) { Deadman::Kept } else { Deadman::Absent };
+    let deadman = if reader.flag("deadman", true) { Deadman::Kept } else { Deadman::Absent };
+    let castellan = Castellan { deadman, sweep: schedule::sweep(&mut reader) };
     reader.finish();
-    Castellan { deadman }
+    castellan
 }
 
 fn memory(mut reader: Reader<'_, '_>) -> MemoryPool {

@@ -10,6 +10,9 @@ const EVERY_MIN: Duration = Duration::from_secs(1);
 /// Runs of a task are at most this far apart, which is a year.
 const EVERY_MAX: Duration = Duration::from_hours(365 * 24);
 
+/// How often everything is looked at from outside, unless it is told otherwise.
+const SWEEP: Duration = Duration::from_mins(10);
+
 const FORMS: &str = "write \"once\", \"every 10m\", \"daily 03:00\", \"weekly sun 03:00\", \
                      or five fields of cron, as \"0 3 * * *\"";
 
@@ -38,6 +41,16 @@ pub(super) fn life(reader: &mut Reader<'_, '_>) -> Life {
         reader.problems().add_with_help(schedule.span.clone(), message, "leave one of them out");
     }
     parse(&schedule, &reader.name("schedule"), reader.problems())
+}
+
+/// How often everything is looked at from outside: an interval, or never.
+pub(super) fn sweep(reader: &mut Reader<'_, '_>) -> Option<Duration> {
+    reader.parsed("sweep", Some(SWEEP), |text| match text {
+        "never" => Ok(None),
+        interval => {
+            every(interval).map(Some).map_err(|why| format!("{why}; \"never\" for no sweep at all"))
+        }
+    })
 }
 
 /// What cannot be read is taken for a task all the same, so that nothing else is said about it.

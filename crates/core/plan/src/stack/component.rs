@@ -9,7 +9,7 @@ use core::net::{Ipv4Addr, SocketAddr};
 use core::time::Duration;
 
 use sanctum_model::manifest::{
-    AcceleratorChoice, DEADMAN, Declared, Driver, Look, Seat, Target, ToolProfile,
+    AcceleratorChoice, DEADMAN, Declared, Driver, Look, SWEEP, Seat, Target, ToolProfile,
 };
 use sanctum_model::{
     Command, Component, ComponentName, ExitCodes, HttpTarget, Keeper, Life, Manifest, Memory,
@@ -46,7 +46,7 @@ const WATCH: Watch = Watch {
 pub(super) fn deadman(layout: &Layout) -> Component {
     let command =
         Command::new(layout.program(DEADMAN)).arguments(["--home".to_owned(), layout.home.clone()]);
-    let probe = Probe::Notify { watchdog: Duration::from_secs(30) };
+    let probe = Probe::Notify { watchdog: Duration::from_mins(1) };
     Component {
         readiness: Readiness {
             watch: Watch {
@@ -229,6 +229,15 @@ pub(super) fn openclaw(manifest: &Manifest, layout: &Layout) -> Component {
     }
 }
 
+/// The look at everything from outside. That it finds something is what it is for, and no failure.
+pub(super) fn sweep(interval: Duration, layout: &Layout) -> Component {
+    Component {
+        life: Life::Every(interval),
+        exit_codes: ExitCodes { success: vec![3, 4, 5], ..ExitCodes::default() },
+        ..own(name(SWEEP), "looks at everything from outside", cli(layout).arguments(["sweep"]))
+    }
+}
+
 /// A component of the user's own.
 pub(super) fn declared(name: &ComponentName, declared: &Declared, layout: &Layout) -> Component {
     let (probe, interval_starting) = match &declared.look {
@@ -342,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn the_components_of_an_empty_manifest_are_the_five() {
+    fn the_components_of_an_empty_manifest_are_the_systems_own() {
         let found = components(&Manifest::default(), &layout());
         let shown: Vec<String> = found
             .iter()
@@ -373,6 +382,7 @@ mod tests {
         let text = "
             [castellan]
             deadman = false
+            sweep = 'never'
             [component.radio]
             program = 'radio'
             restart = 'on-failure'
@@ -388,18 +398,17 @@ mod tests {
             keeper = 'systemd'
             unit = 'seer.service'
             ready = { capability = 'council-brain' }
-            [component.sweep]
-            program = 'sweep'
+            [component.broom]
+            program = 'broom'
             schedule = 'daily 03:00'";
         let found = components(&Manifest::parse(text).unwrap(), &layout());
-        assert!(found.iter().all(|it| it.name.as_str() != DEADMAN));
+        assert!(found.iter().all(|it| ![DEADMAN, SWEEP].contains(&it.name.as_str())));
         insta::assert_debug_snapshot!(&found[found.len() - 3..]);
     }
 
     #[test]
     fn the_deadman_comes_first_and_needs_nothing() {
-        let manifest = Manifest::parse("[castellan]\ndeadman = true").unwrap();
-        let found = components(&manifest, &layout());
+        let found = components(&Manifest::default(), &layout());
         assert_eq!(found[0].name.as_str(), DEADMAN);
         assert!(found[0].needs.is_empty());
     }

@@ -5,7 +5,6 @@ use std::time::{Duration, SystemTime};
 use sanctum_host::process::{self, Identity};
 use sanctum_plan::supervise::Event;
 use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 
 use super::kept::Origin;
 use super::{COMPONENT_VARIABLE, KEEPER_VARIABLE, Keeper, News, Occurrence};
@@ -18,8 +17,9 @@ const END_INTERVAL: Duration = Duration::from_millis(20);
 
 impl Keeper {
     /// Takes over the living children of the castellan before this one; those that the manifest
-    /// no longer means as they are, and what no record leads to, end first.
-    pub(super) async fn adopt(&mut self, stop: &CancellationToken) {
+    /// no longer means as they are, and what no record leads to, end first, whatever is asked
+    /// meanwhile: nobody else would end them.
+    pub(super) async fn adopt(&mut self) {
         let mut ending = JoinSet::new();
         for child in self.record.read() {
             if !child.identity.is_alive() {
@@ -48,7 +48,6 @@ impl Keeper {
             tokio::select! {
                 ended = ending.join_next() => if ended.is_none() { break },
                 Some(request) = self.requests.recv() => self.on_request(request),
-                () = stop.cancelled() => break,
             }
         }
         self.is_adopting = false;

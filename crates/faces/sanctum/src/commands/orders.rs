@@ -1,6 +1,7 @@
 //! `start`, `stop`, `restart`, `down`: orders to castellan, and waiting for what comes of them.
 
 use std::collections::HashSet;
+use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -9,7 +10,7 @@ use sanctum_model::ErrorChain;
 use sanctum_wire::{Client, ClientError, ComponentState, PhaseName, Snapshot, Verb};
 use tokio::time::{sleep, timeout};
 
-use super::{Outcome, block_on};
+use super::{Outcome, block_on, up};
 use crate::failure::{Failure, NOT_RUNNING, UNKNOWN};
 use crate::output::{Output, Paint, Step, shown};
 use crate::place::Place;
@@ -170,9 +171,19 @@ pub(crate) fn down(place: &Place, output: &Output) -> Outcome {
         match client.shutdown().await {
             // Told before, by another `down`, it is ending: what is left is waited for.
             Ok(_) | Err(ClientError::Refused { .. } | ClientError::Broken(_)) => {}
-            Err(ClientError::NotRunning { .. }) => {
+            Err(ClientError::NotRunning { .. }) if is_at_rest(place) => {
                 output.say("castellan is not running: nothing to stop");
                 return Ok(ExitCode::SUCCESS);
+            }
+            // It died, and what it kept lives on: another one takes that over, and stops it.
+            Err(ClientError::NotRunning { .. }) => {
+                output.say("castellan has died: another one stops what it left");
+                if up::start_castellan(place, &["--end"])?.wait().is_ok_and(|it| it.success()) {
+                    return Ok(ExitCode::SUCCESS);
+                }
+                // Its dead-man's switch was quicker.
+                let told = patiently(async || client.shutdown().await).await;
+                told.map_err(|error| failure(&error))?;
             }
             Err(error) => return Err(failure(&error)),
         }
@@ -195,6 +206,14 @@ pub(crate) fn down(place: &Place, output: &Output) -> Outcome {
         }
         Ok(ExitCode::SUCCESS)
     })
+}
+
+/// Whether the last castellan ended as it was told, and left nothing; or there never was one.
+fn is_at_rest(place: &Place) -> bool {
+    let lease = fs::read_to_string(place.layout.run("castellan.lease"));
+    let is_over = lease.map_or(true, |lease| lease.lines().any(|line| line == "state ended"));
+    let children = fs::read_dir(place.layout.run("children"));
+    is_over && children.map_or(true, |mut children| children.next().is_none())
 }
 
 /// How a castellan is known to be gone.

@@ -228,7 +228,7 @@ async fn replace(place: &Place) -> Result<(), Failure> {
 
 /// Starts castellan and waits until it answers. Where another one was quicker, that one does.
 async fn start(place: &Place) -> Result<(), Failure> {
-    let mut child = start_castellan(place)?;
+    let mut child = start_castellan(place, &[])?;
     let client = place.client();
     let answers = timeout(ANSWER_MAX, async {
         loop {
@@ -240,7 +240,7 @@ async fn start(place: &Place) -> Result<(), Failure> {
                 Ok(Some(status)) if status.code() == Some(TAKEN) => {
                     sleep(TAKEN_INTERVAL).await;
                     if client.snapshot().await.is_err() {
-                        child = start_castellan(place)?;
+                        child = start_castellan(place, &[])?;
                     }
                 }
                 Ok(Some(status)) => {
@@ -261,7 +261,7 @@ async fn start(place: &Place) -> Result<(), Failure> {
 }
 
 /// In a session of its own, so that it survives the terminal.
-fn start_castellan(place: &Place) -> Result<Child, Failure> {
+pub(super) fn start_castellan(place: &Place, arguments: &[&str]) -> Result<Child, Failure> {
     let log = open_log(Path::new(&place.layout.castellan_log())).map_err(|error| {
         Failure::new(format!("cannot open `{}`: {error}", place.layout.castellan_log()))
     })?;
@@ -269,6 +269,7 @@ fn start_castellan(place: &Place) -> Result<Child, Failure> {
     let program = place.layout.program("castellan");
     process::Command::new(&program)
         .arg("--own-session")
+        .args(arguments)
         .env("SANCTUM_HOME", &place.layout.home)
         .env("SANCTUM_CACHE", &place.layout.cache)
         .current_dir("/")

@@ -25,7 +25,10 @@ pub(crate) const ALL: [Stage; 17] = [
     ("the seat killed: back, and an answer comes", faults::seat_killed),
     ("proxyd killed: back, and an answer comes", faults::proxyd_killed),
     ("the umbilical killed: back, and an answer comes", faults::umbilical_killed),
-    ("castellan killed: its children live on and are adopted", faults::castellan_killed),
+    (
+        "castellan killed: brought back, and everything it kept has lived on",
+        faults::castellan_killed,
+    ),
     ("the agent killed in the guest: back, and an answer comes", faults::openclaw_killed),
     ("the virtual machine killed: all back in order, and an answer comes", faults::guest_killed),
     ("`down` leaves nothing running", faults::down_leaves_nothing),

@@ -189,7 +189,9 @@ impl World {
         self.wait_until("every component is ready", limit, |world| {
             let snapshot = world.snapshot()?;
             let states = snapshot["components"].as_array().context("components")?;
-            Ok(states.iter().all(|state| state["phase"] == "ready"))
+            // A task is there now and then.
+            let stay = |state: &&Value| state["name"] != "sweep";
+            Ok(states.iter().filter(stay).all(|state| state["phase"] == "ready"))
         })
     }
 
@@ -218,7 +220,15 @@ impl World {
 
     /// The last lines of every log, for the reader of a failed run.
     pub(crate) fn show_logs(&self) {
-        for name in ["castellan", "sanctum-mlx", "proxyd", "guest", "umbilical", "openclaw"] {
+        for name in [
+            "castellan",
+            "castellan-deadman",
+            "sanctum-mlx",
+            "proxyd",
+            "guest",
+            "umbilical",
+            "openclaw",
+        ] {
             let log = self.log(name);
             let lines: Vec<&str> = log.lines().collect();
             for line in &lines[lines.len().saturating_sub(25)..] {

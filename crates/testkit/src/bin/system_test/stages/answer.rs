@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use rustix::process::Signal;
+use serde_json::Value;
 
 use crate::http;
 use crate::world::World;
@@ -32,13 +33,12 @@ pub(crate) fn up_answers(world: &mut World) -> Result<()> {
     ensure!(!answer.trim().is_empty(), "no answer was printed");
     crate::eprint_line(&format!("       the agent: {}", answer.trim()));
     let snapshot = world.snapshot()?;
-    let phases: Vec<_> = snapshot["components"]
-        .as_array()
-        .context("components")?
-        .iter()
-        .map(|state| state["phase"].clone())
-        .collect();
-    ensure!(phases.len() == 5 && phases.iter().all(|phase| phase == "ready"), "{phases:?}");
+    let states = snapshot["components"].as_array().context("components")?;
+    let (tasks, stay): (Vec<&Value>, Vec<&Value>) =
+        states.iter().partition(|state| state["name"] == "sweep");
+    ensure!(tasks.len() == 1, "no sweep is kept: {states:?}");
+    let phases: Vec<_> = stay.iter().map(|state| state["phase"].clone()).collect();
+    ensure!(phases.len() == 6 && phases.iter().all(|phase| phase == "ready"), "{phases:?}");
     Ok(())
 }
 

@@ -78,23 +78,24 @@ pub(crate) fn openclaw_killed(world: &mut World) -> Result<()> {
     answers(world)
 }
 
+/// Its dead-man's switch starts another one, which adopts what lives.
 pub(crate) fn castellan_killed(world: &mut World) -> Result<()> {
-    let snapshot = world.snapshot()?;
-    let castellan = snapshot["castellan_pid"].as_u64().context("castellan's pid")?;
-    let before = pids(world)?;
-    kill(u32::try_from(castellan)?)?;
-    let status = world.sanctum(&["status"]).output()?;
-    ensure!(status.status.code() == Some(69), "status ended with {}", status.status);
+    let castellan = |world: &World| world.snapshot()?["castellan_pid"].as_u64().context("its pid");
+    let (killed, before) = (castellan(world)?, pids(world)?);
+    kill(u32::try_from(killed)?)?;
     for pid in &before {
         ensure!(Identity::of(*pid).is_some(), "child {pid} died with castellan");
     }
-    world.run_shown(&["up", "--no-ask"])?;
+    world.wait_until("another castellan answers", BACK_SOON, |world| {
+        Ok(castellan(world).is_ok_and(|pid| pid != killed))
+    })?;
+    world.wait_until_ready(BACK_SOON)?;
     ensure!(pids(world)? == before, "a component was started anew");
     answers(world)
 }
 
 fn pids(world: &World) -> Result<Vec<u32>> {
-    ["sanctum-mlx", "proxyd", "guest", "umbilical", "openclaw"]
+    ["castellan-deadman", "sanctum-mlx", "proxyd", "guest", "umbilical", "openclaw"]
         .iter()
         .map(|name| world.pid(name))
         .collect()
