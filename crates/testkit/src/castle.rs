@@ -102,15 +102,33 @@ impl Castle {
 
     /// Starts castellan, away from this process' group and terminal.
     pub fn start(&mut self) {
-        let child = self.command().spawn().expect("castellan starts");
+        let command = self.command();
+        self.begin(command);
+    }
+
+    /// Starts castellan as the last argument of a program that becomes it.
+    pub fn start_under(&mut self, mut wrapper: Command) {
+        let castellan = self.command();
+        wrapper.arg(castellan.get_program());
+        self.fit(&mut wrapper);
+        self.begin(wrapper);
+    }
+
+    fn begin(&mut self, mut command: Command) {
+        let child = command.spawn().expect("castellan starts");
         self.starts.add("castellan", child.id()).expect("castellan's start is written down");
         self.castellan = Some(child);
     }
 
     /// A castellan for this state directory, to be run as it is.
     pub fn command(&self) -> Command {
-        let log = fs::OpenOptions::new().append(true).create(true).open(self.path("castellan.log"));
         let mut command = Command::new(self.path("bin/castellan"));
+        self.fit(&mut command);
+        command
+    }
+
+    fn fit(&self, command: &mut Command) {
+        let log = fs::OpenOptions::new().append(true).create(true).open(self.path("castellan.log"));
         command
             .env("SANCTUM_HOME", self.path("home"))
             .env("SANCTUM_CACHE", self.path("cache"))
@@ -120,7 +138,6 @@ impl Castle {
             .stdout(Stdio::null())
             .stderr(log.expect("castellan's log can be opened"))
             .process_group(0);
-        command
     }
 
     /// The `PATH` on which the castle's stand-ins come first.

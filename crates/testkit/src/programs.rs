@@ -36,7 +36,7 @@ fn build(package: &str, name: &str, profile: &Path) -> Result<()> {
         .arg(profile_name)
         .arg("--target-dir")
         .arg(target)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .current_dir(std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo says where it is"))
         .status()
         .context("cannot run cargo")?;
     ensure!(status.success(), "cargo cannot build `{name}`");

@@ -119,6 +119,17 @@ fn nothing_committed_names_a_place_of_the_machine_it_was_written_on() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
+/// Checkouts that share what they built share the tests too: the place of one is not that of another.
+#[test]
+fn a_test_asks_for_its_place_when_it_runs() {
+    let baked_in =
+        [words(&["env!(\"CARGO_MANIF", "EST_DIR\")"]), words(&["env!(\"CARGO_BIN_", "EXE_"])];
+    for (path, text) in committed(&["*.rs"]) {
+        let found = baked_in.iter().find(|word| text.contains(*word));
+        assert_eq!(found, None, "{path}: ask `std::env::var_os`");
+    }
+}
+
 #[test]
 fn a_place_is_told_from_a_part_of_another() {
     let home = words(&["/ro", "ot/"]);

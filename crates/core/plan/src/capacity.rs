@@ -15,7 +15,8 @@ use core::fmt;
 use sanctum_model::{ByteSize, ComponentName, Eviction};
 
 pub use shed::{
-    CONFIRM_MAX, CONFIRMATIONS, COOLDOWN, Pressure, Shed, ShedStep, Shedding, VERIFY_AFTER,
+    CONFIRM_MAX, CONFIRMATIONS, COOLDOWN, Evicted, Pressure, REST_MAX, REST_MIN, Shed, ShedStep,
+    Shedding, VERIFY_AFTER,
 };
 
 /// What is kept for the kernel and for programs that are not ours, as a part of what the machine

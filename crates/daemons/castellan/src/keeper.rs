@@ -6,7 +6,8 @@ mod foreign;
 mod kept;
 mod looks;
 mod orders;
-pub(crate) mod rounds;
+pub(crate) mod room;
+mod rounds;
 mod state;
 
 use std::collections::{HashMap, VecDeque};
@@ -31,6 +32,7 @@ use crate::notify::Said;
 use crate::reaper::Reaper;
 use crate::record::Record;
 use kept::{Kept, phase_name};
+use room::Room;
 
 /// Events and requests that may wait.
 const QUEUE_MAX: usize = 256;
@@ -115,7 +117,7 @@ pub(crate) struct Keeper {
     layout: Layout,
     scope: crate::run::Scope,
     manifest_fault: String,
-    pool: Pool,
+    room: Room,
     journal: Journal,
     record: Record,
     /// Compresses what is rotated, for every log and the journal.
@@ -146,6 +148,7 @@ impl Keeper {
     pub(crate) fn new(plan: Plan, tasks: Shutdown) -> (Self, Handle) {
         let Plan { components, layout, scope, base, manifest_fault, pool } = plan;
         let archivist = Archivist::default();
+        let room = Room::new(pool, &layout.home);
         let fleet = Fleet::new(&components);
         let kept = components.into_iter().map(Kept::new).collect();
         let (requests, receiver) = mpsc::channel(QUEUE_MAX);
@@ -160,7 +163,7 @@ impl Keeper {
             layout,
             scope,
             manifest_fault,
-            pool,
+            room,
             tasks,
             started: Instant::now(),
             slept: Duration::ZERO,
@@ -180,6 +183,11 @@ impl Keeper {
     pub(crate) async fn run(mut self, mut reaper: Reaper, stop: CancellationToken) {
         let pid = self.base.castellan_pid;
         self.journal.add("castellan", "started", format!("pid {pid}"));
+        let not_held = self.room.not_held();
+        if !not_held.is_empty() {
+            let what = format!("the kernel holds nobody to a declared peak: {not_held}");
+            self.journal.add("castellan", "memory-not-held", what);
+        }
         let mut beat = tokio::time::interval(LEASE_INTERVAL);
         self.adopt().await;
         if !stop.is_cancelled() {

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::control;
 use crate::journal::now_ms;
-use crate::keeper::{Keeper, Plan, rounds};
+use crate::keeper::{Keeper, Plan, room};
 use crate::reaper::Reaper;
 
 /// The time the control connections get at the end.
@@ -175,7 +175,7 @@ impl Config {
         {
             tracing::warn!(error = %sanctum_model::ErrorChain(&error), "cannot keep the manifest");
         }
-        let pool = rounds::pool(manifest.memory());
+        let pool = room::pool(manifest.memory());
         Ok(Self { layout, components, scope, manifest_sha256, manifest_fault, pool })
     }
 }

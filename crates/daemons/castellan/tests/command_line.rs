@@ -4,7 +4,11 @@ use std::process::Command;
 
 #[test]
 fn the_help_tells_every_exit_code() {
-    let output = Command::new(env!("CARGO_BIN_EXE_castellan")).arg("--help").output().unwrap();
+    let output =
+        Command::new(std::env::var_os("CARGO_BIN_EXE_castellan").expect("cargo says where it is"))
+            .arg("--help")
+            .output()
+            .unwrap();
     let help = String::from_utf8(output.stdout).unwrap();
     for code in [" 0 ", " 1 ", " 69 ", " 78 "] {
         assert!(help.replace('\n', " ").contains(code), "{code} is not in\n{help}");
@@ -14,7 +18,8 @@ fn the_help_tells_every_exit_code() {
 #[test]
 fn a_state_directory_without_a_manifest_is_named_with_78() {
     let home = tempfile::tempdir().unwrap();
-    let mut castellan = Command::new(env!("CARGO_BIN_EXE_castellan"));
+    let mut castellan =
+        Command::new(std::env::var_os("CARGO_BIN_EXE_castellan").expect("cargo says where it is"));
     castellan.arg("--home").arg(home.path()).arg("--cache").arg(home.path());
     let output = castellan.output().unwrap();
     assert_eq!(output.status.code(), Some(78));

@@ -32,7 +32,7 @@ impl Home {
     }
 
     fn says(&self, arguments: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_sanctum"))
+        Command::new(std::env::var_os("CARGO_BIN_EXE_sanctum").expect("cargo says where it is"))
             .args(arguments)
             .env("SANCTUM_HOME", self.directory.path())
             .env("SANCTUM_CACHE", self.path("cache"))
@@ -139,12 +139,13 @@ fn a_follower_ends_with_its_reader() {
     let log = home.path("logs");
     fs::create_dir_all(&log).unwrap();
     fs::write(log.join("radio.log"), "one\n").unwrap();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_sanctum"))
-        .args(["logs", "-f", "radio"])
-        .env("SANCTUM_HOME", home.directory.path())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child =
+        Command::new(std::env::var_os("CARGO_BIN_EXE_sanctum").expect("cargo says where it is"))
+            .args(["logs", "-f", "radio"])
+            .env("SANCTUM_HOME", home.directory.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
     let mut first = [0; 4];
     child.stdout.take().unwrap().read_exact(&mut first).unwrap();
     assert_eq!(&first, b"one\n");

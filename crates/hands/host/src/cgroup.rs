@@ -82,6 +82,9 @@ impl Hierarchy {
 
     /// Removes what is empty of it.
     pub fn remove(&self) -> Outcome {
+        for leaf in fs::read_dir(&self.directory).into_iter().flatten().flatten() {
+            fs::remove_dir(leaf.path()).ok(); // refused for all that is no empty leaf
+        }
         outcome(fs::remove_dir(&self.directory), &self.directory)
     }
 }
@@ -104,9 +107,13 @@ impl Leaf {
         }
     }
 
-    /// What the kernel has charged to it, in bytes; nothing where it is not counted.
+    /// What the kernel has charged to it, in bytes, without what it read from files and has not
+    /// used of late; nothing where it is not counted.
     pub fn memory_bytes(&self) -> Option<u64> {
-        fs::read_to_string(self.directory.join("memory.current")).ok()?.trim().parse().ok()
+        let read = |file: &str| fs::read_to_string(self.directory.join(file)).ok();
+        let charged: u64 = read("memory.current")?.trim().parse().ok()?;
+        let idle = read("memory.stat").as_deref().and_then(|text| value_of(text, "inactive_file"));
+        Some(charged.saturating_sub(idle.unwrap_or_default()))
     }
 
     /// How often the kernel killed in it for its limit.

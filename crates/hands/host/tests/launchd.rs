@@ -34,7 +34,9 @@ impl Mac {
         );
         fs::write(&plist, text).unwrap();
         fs::set_permissions(&plist, fs::Permissions::from_mode(0o644)).unwrap();
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/launchctl.sh");
+        let script =
+            Path::new(&std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo says where it is"))
+                .join("tests/launchctl.sh");
         let words = ["sh", script.to_str().unwrap(), folder.path().to_str().unwrap()];
         let launchctl = words.map(str::to_owned).to_vec();
         Self { folder, plist, tools: Tools { launchctl, ..Tools::default() } }

@@ -103,6 +103,9 @@ pub struct MemoryLedger {
     pub pool_bytes: u64,
     /// What they take, each at its declared peak or what it takes now, whichever is more.
     pub given_bytes: u64,
+    /// Why the kernel does not hold components to their declared peaks; empty if it does.
+    #[serde(default)]
+    pub not_held: String,
 }
 
 /// A port that a component claims.

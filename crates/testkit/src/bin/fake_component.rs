@@ -27,6 +27,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use sanctum_host::cgroup::Hierarchy;
 use sanctum_testkit::Starts;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -72,6 +73,9 @@ fn play() -> Result<ExitCode> {
         io::copy(&mut io::stdin(), &mut io::sink())?;
         Starts::in_directory(&control).end_all();
         let castle = control.parent().context("the switches are a part of a castle")?;
+        if let Ok(groups) = Hierarchy::make(&castle.join("home")) {
+            groups.remove();
+        }
         fs::remove_dir_all(castle)?;
         return Ok(ExitCode::SUCCESS);
     }

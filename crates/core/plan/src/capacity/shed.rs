@@ -26,6 +26,12 @@ pub const CONFIRM_MAX: Duration = Duration::from_secs(30);
 pub const VERIFY_AFTER: Duration = Duration::from_secs(20);
 /// The time from one relief to the next stop.
 pub const COOLDOWN: Duration = Duration::from_mins(1);
+/// The time from a stop to the first start after it; doubled with each further stop.
+pub const REST_MIN: Duration = Duration::from_mins(5);
+/// The longest such time.
+pub const REST_MAX: Duration = Duration::from_hours(1);
+/// One that kept its place for so long after it came back has a clean record.
+const REFORMED_AFTER: Duration = Duration::from_hours(4);
 /// The share of time in which some task waited for memory that is called pressure, in hundredths of
 /// a percent: 20 %.
 const PRESSED_SOME: u32 = 20_00;
@@ -191,6 +197,39 @@ fn watch(
             (Shedding::Verifying { name: name.clone(), judge_at }, ShedStep::Stop(name))
         }
         None => (Shedding::GivenUp { in_vain: None }, ShedStep::SayNothingToStop),
+    }
+}
+
+/// One that gave way: when, and how often by now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Evicted {
+    at: Moment,
+    times: u32,
+}
+
+impl Evicted {
+    /// One that gives way now, and may have before.
+    #[must_use]
+    pub fn again(before: Option<Self>, now: Moment) -> Self {
+        let recent = before.filter(|before| now - before.at < REFORMED_AFTER);
+        Self { at: now, times: recent.map_or(1, |before| before.times.saturating_add(1)) }
+    }
+
+    /// The time until it may come back, if memory is enough by then.
+    #[must_use]
+    pub fn rest(self) -> Duration {
+        let doublings = self.times.saturating_sub(1).min(8);
+        (REST_MIN * 2_u32.pow(doublings)).min(REST_MAX)
+    }
+
+    /// Whether it may come back. Memory that cannot be looked at keeps nobody out.
+    #[must_use]
+    pub fn may_return(self, pressure: Pressure, now: Moment) -> bool {
+        let is_enough = match pressure {
+            Pressure::Calm | Pressure::Unknown => true,
+            Pressure::Tight | Pressure::Pressed => false,
+        };
+        is_enough && now - self.at >= self.rest()
     }
 }
 

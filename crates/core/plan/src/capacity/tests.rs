@@ -185,6 +185,25 @@ fn claims() -> impl Strategy<Value = Vec<Claim>> {
     })
 }
 
+#[test]
+fn who_gave_way_comes_back_when_it_is_calm_and_each_time_later() {
+    let at = |seconds| Moment::at(Duration::from_secs(seconds));
+    let first = Evicted::again(None, at(0));
+    assert!(!first.may_return(Pressure::Calm, at(299)));
+    assert!(first.may_return(Pressure::Calm, at(300)));
+    assert!(!first.may_return(Pressure::Tight, at(3000)));
+    assert!(first.may_return(Pressure::Unknown, at(300)), "what cannot be told keeps nobody out");
+    let mut again = first;
+    let rests: Vec<u64> = (1..=5)
+        .map(|time| {
+            again = Evicted::again(Some(again), at(time * 1000));
+            again.rest().as_secs() / 60
+        })
+        .collect();
+    assert_eq!(rests, [10, 20, 40, 60, 60]);
+    assert_eq!(Evicted::again(Some(again), at(30_000)).rest(), REST_MIN, "long ago");
+}
+
 proptest! {
     #[test]
     fn what_is_shed_may_be_shed_is_least_worth_and_waits_for_its_proof(

@@ -11,6 +11,7 @@ use sanctum_plan::supervise::{Event, Exit, Movement, Phase, Then};
 use tokio_util::sync::CancellationToken;
 
 use super::kept::{Origin, Running, Spoken};
+use super::room::Confined;
 use super::{Awaited, COMPONENT_VARIABLE, KEEPER_VARIABLE, Keeper, News, Occurrence};
 use crate::findings::Obstacle;
 use crate::journal::ms_since_1970;
@@ -25,9 +26,11 @@ impl Keeper {
         self.kept[index].obstacle = self.obstacle(index);
         if let Some(obstacle) = &self.kept[index].obstacle {
             let what = obstacle.what.clone();
-            self.kept[index].note.clone_from(&what);
-            let name = self.kept[index].component.name.clone();
-            self.journal.add(name.as_str(), "refused", what);
+            if self.kept[index].note != what {
+                let name = self.kept[index].component.name.clone();
+                self.journal.add(name.as_str(), "refused", what.clone());
+            }
+            self.kept[index].note = what;
             return Some(Event::Refused);
         }
         self.kept[index].note.clear();
@@ -88,6 +91,9 @@ impl Keeper {
         origin: Origin,
         started: SystemTime,
     ) {
+        if origin != Origin::Foreign {
+            self.confine(index, identity.pid);
+        }
         let kept = &mut self.kept[index];
         let child =
             Child::new(kept.name(), identity.clone(), &kept.definition, ms_since_1970(started));
@@ -147,7 +153,7 @@ impl Keeper {
 
     /// What speaks against starting a component now: somebody else has its port, or there is no
     /// room for it.
-    fn obstacle(&self, index: usize) -> Option<Obstacle> {
+    fn obstacle(&mut self, index: usize) -> Option<Obstacle> {
         if self.is_foreign(index) {
             return self.no_room(index); // its keeper may have started it already
         }
@@ -241,7 +247,10 @@ impl Keeper {
 
     fn on_gone(&mut self, index: usize) {
         let Some(child) = self.kept[index].child.take() else { return };
-        let Some((exit, how)) = child.ended else { return };
+        let Some((exit, mut how)) = child.ended else { return };
+        if let Some(why) = self.kept[index].confined.take().and_then(|it| it.release()) {
+            how = format!("{how}: {why}");
+        }
         let name = self.kept[index].component.name.clone();
         self.record.remove(name.as_str());
         self.journal.add(name.as_str(), "exited", how.clone());
@@ -255,7 +264,10 @@ impl Keeper {
     /// one of it has begun.
     fn is_clear(&self, index: usize) -> bool {
         let Some(child) = &self.kept[index].child else { return true };
-        process::is_group_empty(child.identity.pid) && self.escaped(index).is_empty()
+        let confined = &self.kept[index].confined;
+        process::is_group_empty(child.identity.pid)
+            && confined.as_ref().is_none_or(Confined::is_empty)
+            && self.escaped(index).is_empty()
     }
 
     /// What a component has started in sessions of their own.
@@ -268,11 +280,19 @@ impl Keeper {
             Origin::Foreign => return Vec::new(),
         };
         let own = std::process::id();
-        left.into_iter()
+        // What has cleared its environment is known by its control group alone.
+        let confined = self.kept[index].confined.as_ref().map(Confined::pids).unwrap_or_default();
+        let marked = left
+            .into_iter()
             .filter(|pid| *pid != own && *pid != group)
-            .filter(|pid| process::variable_of(*pid, COMPONENT_VARIABLE).as_deref() == Some(name))
+            .filter(|pid| process::variable_of(*pid, COMPONENT_VARIABLE).as_deref() == Some(name));
+        let mut escaped: Vec<u32> = marked
+            .chain(confined)
             .filter(|pid| process::group_of(*pid).is_some_and(|it| it != group))
-            .collect()
+            .collect();
+        escaped.sort_unstable();
+        escaped.dedup();
+        escaped
     }
 
     pub(super) fn terminate(&mut self, index: usize) -> Option<Event> {
@@ -295,6 +315,9 @@ impl Keeper {
             return None;
         }
         self.signal(index, process::kill_group, process::kill);
+        if let Some(confined) = &self.kept[index].confined {
+            confined.kill();
+        }
         None
     }
 

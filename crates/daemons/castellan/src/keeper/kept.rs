@@ -8,6 +8,7 @@ use sanctum_plan::supervise::{Exit, Phase};
 use sanctum_wire::PhaseName;
 use tokio_util::sync::CancellationToken;
 
+use super::room::{Confined, GaveWay};
 use crate::findings::Obstacle;
 use crate::output::Output;
 use crate::record;
@@ -39,6 +40,8 @@ pub(super) struct Kept {
     pub(super) last_run: Option<SystemTime>,
     /// Whether its port has been seen to be its own.
     pub(super) port_seen: bool,
+    pub(super) confined: Option<Confined>,
+    pub(super) gave_way: Option<GaveWay>,
 }
 
 /// A child that is alive, or of which something is left.
@@ -92,6 +95,8 @@ impl Kept {
             is_program_newer: false,
             last_run: None,
             port_seen: false,
+            confined: None,
+            gave_way: None,
         }
     }
 

@@ -53,6 +53,9 @@ impl Keeper {
         let author = format!("an operator: {}", verb.as_str());
         self.journal.add(component, "ordered", author.clone());
         self.kept[index].author = author;
+        if verb != Verb::Stop {
+            self.kept[index].gave_way = None; // it is wanted all the same
+        }
         let now = self.now();
         let effects = match verb {
             Verb::Start => self.fleet.order(index, Order::Up, now),
@@ -97,7 +100,7 @@ impl Keeper {
         let path = std::env::var_os("PATH").unwrap_or_default();
         match program::parse_manifest(manifest, &path) {
             Ok(manifest) => {
-                let pool = super::rounds::pool(manifest.memory());
+                let pool = super::room::pool(manifest.memory());
                 Ok((self.scope.components(&manifest, &self.layout), pool))
             }
             Err(error) => Err(Fault {
@@ -158,7 +161,7 @@ impl Keeper {
         }
         self.base.manifest_sha256 = format!("{:x}", Sha256::digest(manifest));
         self.manifest_fault.clear();
-        self.pool = pool;
+        self.room.pool = pool;
         let touched: Vec<_> = plan.changes.iter().map(|it| it.component.clone()).collect();
         self.journal.add("castellan", "applied", touched.join(" "));
         let now = self.now();

@@ -1,4 +1,4 @@
-//! What the keeper does from time to time: its lease, the clock, what changed on disk; and room.
+//! What the keeper does from time to time: its lease, the clock, what changed on disk.
 
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -6,17 +6,10 @@ use std::time::{Duration, SystemTime};
 use std::{env, fs};
 
 use jiff::{Timestamp, civil, tz::TimeZone};
-use sanctum_host::memory;
-use sanctum_model::manifest::MemoryPool;
-use sanctum_model::{ByteSize, Civil};
-use sanctum_model::{Calendar, Life, Moment};
-use sanctum_plan::capacity::{Claim, Pool, admit, given};
+use sanctum_model::{Calendar, Civil, Life, Moment};
 use sanctum_plan::supervise::{Event, Order};
-use sanctum_wire::MemoryLedger;
 
-use super::kept::Kept;
 use super::{Course, Keeper};
-use crate::findings::Obstacle;
 use crate::lease::{Evidence, State, uptime};
 
 /// The clocks are apart by more than this only if the machine has slept.
@@ -35,6 +28,7 @@ impl Keeper {
         }
         self.slept = behind;
         self.look_at_programs();
+        self.look_at_memory();
         self.renew(State::Keeping);
     }
 
@@ -45,6 +39,9 @@ impl Keeper {
             (State::Ended, "nothing is left running")
         };
         self.renew(state);
+        if state == State::Ended {
+            self.room.leave();
+        }
         self.journal.add("castellan", "ended", how);
     }
 
@@ -90,65 +87,6 @@ impl Keeper {
             }
             Life::Always | Life::UntilSuccess | Life::Never | Life::Once => None,
         }
-    }
-
-    /// Why there is no room for a component; nothing if there is, or if it declares nothing.
-    pub(super) fn no_room(&self, index: usize) -> Option<Obstacle> {
-        let wanted = self.claim(index, 0);
-        if wanted.peak_bytes == 0 {
-            return None;
-        }
-        let refusal = admit(self.pool, &self.claims(|_| true), &wanted).err()?;
-        Some(Obstacle { code: "refused", what: refusal.to_string(), mend: refusal.mend() })
-    }
-
-    /// What those that declare a peak take; the others are measured when somebody wants in.
-    pub(super) fn declared_claims(&self) -> Vec<Claim> {
-        self.claims(|kept| kept.component.memory.peak_bytes > 0)
-    }
-
-    pub(super) fn ledger(&self, claims: &[Claim]) -> MemoryLedger {
-        let pool = self.pool;
-        MemoryLedger {
-            physical_bytes: pool.physical,
-            pool_bytes: pool.bytes(),
-            given_bytes: given(claims),
-        }
-    }
-
-    fn claims(&self, counted: impl Fn(&Kept) -> bool) -> Vec<Claim> {
-        let running: Vec<(usize, u32)> = (0..self.kept.len())
-            .filter(|index| counted(&self.kept[*index]))
-            .filter_map(|index| Some((index, self.kept[index].child.as_ref()?.identity.pid)))
-            .collect();
-        let groups: Vec<u32> = running.iter().map(|(_, pid)| *pid).collect();
-        let measured = memory::of_groups(&groups);
-        running
-            .into_iter()
-            .map(|(index, pid)| self.claim(index, measured.get(&pid).map_or(0, |it| it.bytes)))
-            .collect()
-    }
-
-    fn claim(&self, index: usize, measured_bytes: u64) -> Claim {
-        let component = &self.kept[index].component;
-        let memory = component.memory;
-        Claim {
-            name: component.name.clone(),
-            peak_bytes: memory.peak_bytes,
-            measured_bytes,
-            priority: memory.priority,
-            eviction: memory.eviction,
-        }
-    }
-}
-
-/// The machine's memory, as the manifest parts it. Where it cannot be told there is no limit.
-pub(crate) fn pool(told: &MemoryPool) -> Pool {
-    let usual = Pool::of(memory::physical().unwrap_or(u64::MAX));
-    Pool {
-        reserved: told.reserved.map_or(usual.reserved, ByteSize::bytes),
-        safety: told.safety.map_or(usual.safety, ByteSize::bytes),
-        ..usual
     }
 }
 

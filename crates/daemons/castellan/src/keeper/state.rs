@@ -96,6 +96,11 @@ impl Keeper {
             let mend = "mend it, then `sanctum apply`".to_owned();
             found.push(finding("manifest-differs", "castellan", self.manifest_fault.clone(), mend));
         }
+        if let Some(what) = self.room.shortage() {
+            let mend = "`sanctum status` shows what takes it; mark what may give way `evictable`";
+            let short = finding("memory-short", "castellan", what, mend.to_owned());
+            found.push(Finding { severity: Severity::Degraded, ..short });
+        }
         let started = SystemTime::UNIX_EPOCH + Duration::from_millis(self.base.started_at_ms);
         if super::rounds::is_own_program_newer(started) {
             let what = "castellan's own program is newer than the process".to_owned();

@@ -5,7 +5,9 @@ use std::process::{Command, Output};
 use crate::stand::{QUICK, Stand, boot, lease, started};
 
 fn deadman(arguments: &[&str]) -> Output {
-    let mut deadman = Command::new(env!("CARGO_BIN_EXE_castellan-deadman"));
+    let mut deadman = Command::new(
+        std::env::var_os("CARGO_BIN_EXE_castellan-deadman").expect("cargo says where it is"),
+    );
     deadman.args(arguments).env_remove("SANCTUM_HOME").output().unwrap()
 }
 

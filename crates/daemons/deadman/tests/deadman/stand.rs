@@ -68,7 +68,9 @@ impl Stand {
 
     /// The deadman as castellan starts it.
     pub(crate) fn deadman_command(&self) -> Command {
-        let mut deadman = Command::new(env!("CARGO_BIN_EXE_castellan-deadman"));
+        let mut deadman = Command::new(
+            std::env::var_os("CARGO_BIN_EXE_castellan-deadman").expect("cargo says where it is"),
+        );
         deadman
             .arg("--home")
             .arg(self.home())
@@ -181,5 +183,6 @@ pub(crate) fn lease(stand: &Stand, pid: u32, started: &str, boot: &str) -> Strin
 }
 
 fn fake() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/deadman/fake-castellan")
+    Path::new(&std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo says where it is"))
+        .join("tests/deadman/fake-castellan")
 }

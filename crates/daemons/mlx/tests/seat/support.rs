@@ -95,7 +95,9 @@ impl Drop for Seat {
 }
 
 fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sanctum-mlx"));
+    let mut command = Command::new(
+        std::env::var_os("CARGO_BIN_EXE_sanctum-mlx").expect("cargo says where it is"),
+    );
     if !arguments.contains(&"--listen") {
         command.args(["--listen", "127.0.0.1:0"]);
     }

@@ -57,7 +57,8 @@ fn two_callers_with_one_key_are_refused() {
 
 #[test]
 fn wrong_arguments_are_told_from_a_wrong_configuration() {
-    let proxyd = || Command::new(env!("CARGO_BIN_EXE_proxyd"));
+    let proxyd =
+        || Command::new(std::env::var_os("CARGO_BIN_EXE_proxyd").expect("cargo says where it is"));
     let output = proxyd().arg("--bogus").output().unwrap();
     assert_eq!(output.status.code(), Some(64));
     let output = proxyd().args(["--config", "/nonexistent", "--secrets", "/"]).output().unwrap();

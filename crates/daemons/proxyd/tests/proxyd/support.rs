@@ -221,7 +221,8 @@ pub(crate) fn secret(home: &Path, name: &str, value: &str, mode: u32) {
 }
 
 pub(crate) fn command(home: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_proxyd"));
+    let mut command =
+        Command::new(std::env::var_os("CARGO_BIN_EXE_proxyd").expect("cargo says where it is"));
     command.arg("--config").arg(home.join("proxyd.toml"));
     command.arg("--secrets").arg(home.join("secrets"));
     command.env_remove("SANCTUM_LOG").stderr(Stdio::piped());
