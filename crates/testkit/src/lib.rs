@@ -7,8 +7,12 @@ mod castle;
 mod ports;
 mod programs;
 mod starts;
+#[cfg(target_os = "linux")]
+mod systemd;
 
 pub use castle::{Castle, WAIT_MAX};
 pub use ports::Ports;
 pub use programs::{place, program};
 pub use starts::{Start, Starts};
+#[cfg(target_os = "linux")]
+pub use systemd::PrivateSystemd;

@@ -1,11 +1,12 @@
 //! The one place that collects what has ended.
 //!
 //! Everything castellan starts, and everything that is left to it, is collected here and nowhere
-//! else, so that no end is taken from under somebody who waits for it.
+//! else; what is [attended](sanctum_host::attended) to by a thread is kept for that thread.
 
-use std::io;
+use std::{io, iter};
 
-use rustix::process::{Pid, WaitOptions, WaitStatus, wait};
+use rustix::process::{Pid, WaitStatus};
+use sanctum_host::attended;
 use sanctum_plan::supervise::Exit;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -37,11 +38,7 @@ impl Reaper {
 
 /// Collects all that have ended by now.
 pub(crate) fn collect() -> Vec<Ended> {
-    let mut ended = Vec::new();
-    while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
-        ended.push(read(pid, status));
-    }
-    ended
+    iter::from_fn(attended::collect).map(|(pid, status)| read(pid, status)).collect()
 }
 
 fn read(pid: Pid, status: WaitStatus) -> Ended {

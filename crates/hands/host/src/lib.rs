@@ -1,4 +1,5 @@
 //! The only code that touches the machine: programs, files, sockets. It decides nothing.
+pub mod attended;
 pub mod cgroup;
 pub mod escapees;
 pub mod file;

@@ -1,26 +1,17 @@
 //! The real systemd: a manager of this test's own, in a mount namespace and groups of its own.
-//!
-//! That needs root and an installed systemd. Without either the test says so and is passed over;
-//! with both a manager that does not come up is a failure.
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test panics where it cannot go on")]
 
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
-use std::{fs, io, thread};
 
-use rustix::process::{Pid, Signal, getuid, kill_process};
+use rustix::process::Signal;
 use sanctum_host::process::{Identity, kill_group};
 use sanctum_host::service_manager::{self, Active, Job, JobState, Loaded, ManagerError, Tools};
 use sanctum_model::Scope;
+use sanctum_testkit::PrivateSystemd;
 
-const SYSTEMD: &str = "/lib/systemd/systemd";
 const WITHIN: Duration = Duration::from_secs(20);
-
-/// Where systemd keeps its groups, in each of the ways in which a machine can have them.
-const GROUPS: [&str; 3] = ["/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified", "/sys/fs/cgroup"];
 
 /// Each unit of the manager: its name and the lines of its `[Service]`.
 const UNITS: [(&str, &str); 8] = [
@@ -38,67 +29,18 @@ const UNITS: [(&str, &str); 8] = [
     ("slow.service", "Type=notify\nExecStart=/bin/sleep 600"),
 ];
 
-/// A private `systemd --user`, and a process that holds its mounts in place.
+/// A private systemd, asked as castellan asks one.
 struct Manager {
-    systemd: Child,
-    holder: Child,
+    systemd: PrivateSystemd,
     tools: Tools,
-    groups: Vec<PathBuf>,
-    _home: tempfile::TempDir,
 }
 
 impl Manager {
     /// A manager with all of [`UNITS`]; nothing where there can be none.
     fn start() -> Option<Self> {
-        if !getuid().is_root() || !Path::new(SYSTEMD).exists() {
-            let line = "PASSED OVER: this test needs root and an installed systemd\n";
-            io::stderr().write_all(line.as_bytes()).unwrap();
-            return None;
-        }
-        let home = tempfile::tempdir().unwrap();
-        let units = home.path().join("units");
-        fs::create_dir(&units).unwrap();
-        let unit = |body: &str| format!("[Unit]\nDefaultDependencies=no\n{body}");
-        fs::write(units.join("default.target"), unit("")).unwrap();
-        for (name, service) in UNITS {
-            fs::write(units.join(name), unit(&format!("[Service]\n{service}\n"))).unwrap();
-        }
-        let groups = groups_of_its_own(home.path());
-        let script = format!(
-            "mount --make-rprivate / && mount -t tmpfs tmpfs /run &&\n\
-             mkdir -p /run/systemd/system /run/own && export XDG_RUNTIME_DIR=/run/own &&\n\
-             export SYSTEMD_UNIT_PATH={} SYSTEMD_LOG_TARGET=null && exec {SYSTEMD} --user\n",
-            units.display()
-        );
-        // It enters its groups first, so that they are the whole tree that the manager sees: two
-        // managers in one tree would stop each other's units.
-        let enter = r#"for group; do echo $$ >"$group/cgroup.procs" || exit 1; done
-            exec unshare -m sh -c "$0""#;
-        let systemd = quiet("sh").args(["-c", enter, &script]).args(&groups).spawn().unwrap();
-        let until = Instant::now() + WITHIN;
-        while fs::read_to_string(format!("/proc/{}/comm", systemd.id())).unwrap_or_default()
-            != "systemd\n"
-        {
-            assert!(Instant::now() < until, "systemd does not start");
-            thread::sleep(Duration::from_millis(10));
-        }
-        let target = systemd.id().to_string();
-        let holder = quiet("nsenter").args(["-t", &target, "-m", "sleep", "600"]).spawn().unwrap();
-        while mounts_of(holder.id()) != mounts_of(systemd.id()) {
-            assert!(Instant::now() < until, "nobody enters its mounts");
-            thread::sleep(Duration::from_millis(10));
-        }
-        let holder_id = holder.id().to_string();
-        let words =
-            ["nsenter", "-t", &holder_id, "-m", "env", "XDG_RUNTIME_DIR=/run/own", "systemctl"];
-        let systemctl = words.map(str::to_owned).to_vec();
-        let tools = Tools { systemctl, ..Tools::default() };
-        let manager = Self { systemd, holder, tools, groups, _home: home };
-        while let Err(error) = manager.try_state("long.service") {
-            assert!(Instant::now() < until, "systemd does not answer: {error}");
-            thread::sleep(Duration::from_millis(20));
-        }
-        Some(manager)
+        let systemd = PrivateSystemd::start(&UNITS)?;
+        let tools = Tools { systemctl: systemd.systemctl(), ..Tools::default() };
+        Some(Self { systemd, tools })
     }
 
     fn try_state(&self, unit: &str) -> Result<JobState, ManagerError> {
@@ -116,61 +58,6 @@ impl Manager {
     fn stop(&self, unit: &str) -> Result<(), ManagerError> {
         service_manager::stop(&self.tools, &job(unit), WITHIN)
     }
-
-    fn signal(&self, signal: Signal) {
-        let pid = Pid::from_raw(i32::try_from(self.systemd.id()).unwrap()).unwrap();
-        kill_process(pid, signal).unwrap();
-    }
-}
-
-impl Drop for Manager {
-    fn drop(&mut self) {
-        // What a killed manager has left is its test's to end.
-        for (unit, _) in UNITS {
-            let within = Duration::from_secs(2);
-            service_manager::kill(&self.tools, &job(unit), within).ok();
-        }
-        self.systemd.kill().ok();
-        self.systemd.wait().ok();
-        self.holder.kill().ok();
-        self.holder.wait().ok();
-        self.groups.iter().for_each(|group| remove_groups(group));
-    }
-}
-
-/// Makes a group for one manager in each tree of groups that this machine has.
-fn groups_of_its_own(home: &Path) -> Vec<PathBuf> {
-    let name = format!("sanctum-{}", home.file_name().unwrap().display());
-    let is_tree = |root: &&str| Path::new(root).join("cgroup.procs").exists();
-    let make = |root: &str| {
-        let group = Path::new(root).join(&name);
-        fs::create_dir(&group).unwrap();
-        group
-    };
-    GROUPS.into_iter().filter(is_tree).map(make).collect()
-}
-
-/// Removes a group and all below it, in which nobody is left or soon will not be.
-fn remove_groups(group: &Path) {
-    for entry in fs::read_dir(group).into_iter().flatten().flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            remove_groups(&entry.path());
-        }
-    }
-    let until = Instant::now() + Duration::from_secs(2);
-    while fs::remove_dir(group).is_err() && Instant::now() < until {
-        thread::sleep(Duration::from_millis(20));
-    }
-}
-
-fn quiet(program: &str) -> Command {
-    let mut command = Command::new(program);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    command
-}
-
-fn mounts_of(pid: u32) -> Option<PathBuf> {
-    fs::read_link(format!("/proc/{pid}/ns/mnt")).ok()
 }
 
 fn job(unit: &str) -> Job<'_> {
@@ -300,16 +187,15 @@ fn a_unit_that_is_never_ready_is_starting_and_not_started() {
 fn a_manager_that_hangs_or_is_gone_says_nothing_about_its_units() {
     let Some(mut manager) = Manager::start() else { return };
     let process = manager.start_unit("long.service").unwrap();
-    manager.signal(Signal::STOP);
+    manager.systemd.signal(Signal::STOP);
     let within = Duration::from_millis(500);
     let begun = Instant::now();
     let error = service_manager::state(&manager.tools, &job("long.service"), within).unwrap_err();
     assert!(matches!(error, ManagerError::TimedOut { .. }), "{error}");
     assert!(begun.elapsed() < Duration::from_secs(5));
-    manager.signal(Signal::CONT);
+    manager.systemd.signal(Signal::CONT);
 
-    manager.signal(Signal::KILL);
-    manager.systemd.wait().unwrap();
+    manager.systemd.kill();
     let stop = manager.stop("long.service").unwrap_err();
     let start = manager.start_unit("long.service").unwrap_err();
     let state = manager.try_state("long.service").unwrap_err();

@@ -37,6 +37,7 @@ fn however_often_it_is_restarted_one_instance_alone_ever_binds() {
     for verb in [Verb::Restart, Verb::Stop, Verb::Start, Verb::Restart, Verb::Restart].repeat(4) {
         castle.call(|client| async move { client.order("radio", verb).await }).expect("an order");
     }
+    castle.wait_for("radio", PhaseName::Ready);
     castle.signal("radio", Signal::KILL);
     castle.call(|client| async move { client.order("radio", Verb::Restart).await }).expect("one");
     castle.wait_for("radio", PhaseName::Ready);

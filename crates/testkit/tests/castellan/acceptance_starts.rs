@@ -9,15 +9,15 @@ const HTTP: &str = "port = {port}\nready = { http = \"/health\", body = \"ok\" }
 
 #[test]
 fn a_slow_start_that_says_something_is_left_alone() {
-    let more = format!("{HTTP}start_max = \"1s\"");
-    let castle = Castle::up(&declared("radio", "lines 200 3500 listen {port} wait", &more));
+    let more = format!("{HTTP}start_max = \"3s\"");
+    let castle = Castle::up(&declared("radio", "lines 200 9000 listen {port} wait", &more));
     assert_eq!(castle.component("radio").crashes, 0, "{}", castle.story());
 }
 
 #[test]
 fn a_slow_start_that_works_is_left_alone() {
-    let more = format!("{HTTP}start_max = \"1s\"");
-    let castle = Castle::up(&declared("radio", "busy 3500 listen {port} wait", &more));
+    let more = format!("{HTTP}start_max = \"3s\"");
+    let castle = Castle::up(&declared("radio", "busy 9000 listen {port} wait", &more));
     assert_eq!(castle.component("radio").crashes, 0, "{}", castle.story());
 }
 

@@ -16,6 +16,7 @@ mod control;
 mod crashes;
 mod guarded;
 mod health;
+mod keepers;
 mod memory;
 mod order;
 mod story;

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use sanctum_model::{Component, ExitCodes, Life, Probe, Restart, Watch};
+use sanctum_model::{Component, ExitCodes, Keeper, Life, Probe, Restart, Watch};
 
 /// Delays are spread by this part to either side, so that what fell together is not tried together.
 const JITTER_DIVISOR: u32 = 4;
@@ -54,7 +54,7 @@ pub enum Looks {
     Alive,
     /// It is looked at.
     Outside,
-    /// It says so itself; looked at only where it must go on saying so.
+    /// It says so itself, or its keeper does; looked at only where it must go on saying so.
     Told {
         /// It must say so at least this often; zero if it need not.
         watchdog: Duration,
@@ -94,6 +94,10 @@ impl From<&Component> for Patience {
                 Life::Every(_) | Life::Calendar(_) => Kind::Scheduled,
             },
             looks: match readiness.probe {
+                // Its keeper says when it runs.
+                Probe::Alive if component.keeper != Keeper::Own => {
+                    Looks::Told { watchdog: Duration::ZERO }
+                }
                 Probe::Alive => Looks::Alive,
                 Probe::Tcp { .. } | Probe::Http { .. } | Probe::Exec(_) => Looks::Outside,
                 Probe::Notify { watchdog } => Looks::Told { watchdog },

@@ -5,8 +5,8 @@ use std::time::SystemTime;
 
 use sanctum_host::process::Identity;
 use sanctum_host::service_manager::{self, Job, ManagerError, Tools};
-use sanctum_model::{ErrorChain, Keeper as KeptBy};
-use sanctum_plan::supervise::{Event, Exit, Phase};
+use sanctum_model::{ErrorChain, Keeper as KeptBy, Probe};
+use sanctum_plan::supervise::{Event, Exit, Phase, Seen};
 
 use super::kept::Origin;
 use super::{Keeper, News, Occurrence};
@@ -78,6 +78,9 @@ impl Keeper {
                 self.journal.add(name.as_str(), "runs", format!("pid {}", identity.pid));
                 self.begin(index, identity.clone(), Origin::Foreign, SystemTime::now());
                 self.watch(index, identity);
+                if self.kept[index].component.readiness.probe == Probe::Alive {
+                    self.happen(index, Event::Looked(Seen::Good));
+                }
             }
             Answer::Rests => {
                 self.kept[index].child = None;

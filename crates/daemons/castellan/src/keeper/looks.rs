@@ -28,6 +28,11 @@ pub(super) const IDLE_TICKS_MAX: u64 = 5;
 impl Keeper {
     /// Begins a look; one that needs nobody else is answered at once.
     pub(super) fn look(&mut self, index: usize) -> Option<Event> {
+        if self.kept[index].child.is_none() {
+            "its service manager has not said that it runs"
+                .clone_into(&mut self.kept[index].last_look);
+            return Some(Event::Looked(Seen::Bad));
+        }
         let readiness = self.kept[index].component.readiness.clone();
         let run = self.kept[index].run;
         let (sender, end) = (self.occurrences.0.clone(), self.tasks.token());

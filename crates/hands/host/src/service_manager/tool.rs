@@ -2,13 +2,13 @@
 
 use std::io::{self, Read};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{Deadline, ManagerError};
-use crate::process;
+use crate::attended::Attended;
 
 /// What is kept of what a tool says, of each stream.
 const SAID_BYTES_MAX: u64 = 256 * 1024;
@@ -66,9 +66,9 @@ pub(super) fn call(
         command.env("PATH", path);
     }
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-    let mut child = command.spawn().map_err(|source| cannot_run(program, source))?;
-    let output = child.stdout.take().map(read_aside);
-    let errors = child.stderr.take().map(read_aside);
+    let mut child = Attended::spawn(&mut command).map_err(|source| cannot_run(program, source))?;
+    let (output, errors) = child.take_streams();
+    let (output, errors) = (output.map(read_aside), errors.map(read_aside));
     let ended = wait(&mut child, deadline).map_err(|source| cannot_run(program, source))?;
     let Some(status) = ended else {
         let what = format!("hear from `{program} {}`", arguments.join(" "));
@@ -86,15 +86,13 @@ fn cannot_run(program: &str, source: io::Error) -> ManagerError {
     ManagerError::Run { tool, source }
 }
 
-/// How it ended; nothing if the time was up first, and then it is killed.
-fn wait(child: &mut Child, deadline: Deadline) -> io::Result<Option<ExitStatus>> {
+/// How it ended; nothing if the time was up first.
+fn wait(child: &mut Attended, deadline: Deadline) -> io::Result<Option<ExitStatus>> {
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(Some(status));
         }
         if deadline.left().is_zero() {
-            process::kill_group(child.id());
-            child.wait()?;
             return Ok(None);
         }
         thread::sleep(TOOL_INTERVAL.min(deadline.left()));
