@@ -21,7 +21,7 @@ endif
 programs := -p sanctum -p castellan -p castellan-deadman -p proxyd -p sanctum-mlx
 sanctum := $(CARGO_TARGET_DIR)/release/sanctum
 
-.PHONY: help up down build test fast system check-macos docs bench-boot
+.PHONY: help up down build test fast soak system check-macos docs bench-boot bench-supervisors bench-status
 
 help: ## Show this
 	grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -41,6 +41,7 @@ test: ## Run everything: the fast tests, the Mac's compiler, then the whole syst
 	scripts/install-tools test
 	scripts/stage "fast tests" $(MAKE) --no-print-directory fast
 	scripts/stage "the Mac compiles" $(MAKE) --no-print-directory check-macos
+	scripts/stage "a short soak" $(MAKE) --no-print-directory soak MINUTES=2
 	scripts/stage "the whole system" $(MAKE) --no-print-directory system
 
 fast: ## Format, lints, unit, property, golden and whole-program tests without a VM
@@ -53,6 +54,10 @@ fast: ## Format, lints, unit, property, golden and whole-program tests without a
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items --quiet
 	$(MAKE) --no-print-directory docs
 	test -z "$$(git status --porcelain -- docs)" || { echo "docs/ is not what the programs say: commit what 'make docs' wrote" >&2; exit 1; }
+
+soak: build ## 200 components with random kills, of castellan and its deadman too, for MINUTES
+	cargo build --locked --release -p sanctum-testkit --bins
+	"$(CARGO_TARGET_DIR)/release/soak" --programs "$(CARGO_TARGET_DIR)/release" --minutes $(or $(MINUTES),10)
 
 system: build ## The whole path in a real virtual machine, with a real agent and a real model
 	scripts/test-model
@@ -69,6 +74,12 @@ docs: ## Write the generated part of docs/: manual pages and completions
 	for shell in bash zsh fish; do
 		"$(CARGO_TARGET_DIR)/debug/sanctum" completions $$shell > docs/completions/sanctum.$$shell
 	done
+
+bench-supervisors: build ## Respawn, start, memory, idle CPU and awkward moments, against other supervisors
+	CASTELLAN="$(CARGO_TARGET_DIR)/release/castellan" bench/supervisors/run --install
+
+bench-status: build ## `sanctum status` over 500 components
+	bench/status/run "$(CARGO_TARGET_DIR)/release"
 
 bench-boot: build ## Time from `up` to the first token, against bare QEMU with the same image
 	bench/boot/run "$(sanctum)"

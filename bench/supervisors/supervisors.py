@@ -136,7 +136,8 @@ class Castellan(Supervisor):
     def prepare(self, count, mode, ports=()):
         """With `ports`, each beacon serves HTTP on one of them and is looked at each 10 s."""
         self.socket = self.directory + "/home/run/castellan.sock"
-        text = ""
+        # None of the others has one.
+        text = "[castellan]\ndeadman = false\n"
         for index in range(count):
             arguments = self.arguments(index, mode)
             text += f'[component.b{index}]\nprogram = "{self.options.beacon}"\nstop_max = "{STOP_MAX_S}s"\n'

@@ -7,7 +7,7 @@ mod render;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use sanctum_model::manifest::Deadman;
+use sanctum_model::manifest::{DEADMAN, Deadman};
 use sanctum_model::{Component, Manifest};
 
 use crate::Layout;
@@ -31,5 +31,14 @@ pub fn components(manifest: &Manifest, layout: &Layout) -> Vec<Component> {
     components.extend(sweep.map(|interval| component::sweep(interval, layout)));
     let declared = manifest.components().iter();
     components.extend(declared.map(|(name, it)| component::declared(name, it, layout)));
+    components
+}
+
+/// Those that the user declares, and what watches castellan itself.
+pub fn declared_components(manifest: &Manifest, layout: &Layout) -> Vec<Component> {
+    let mut components = components(manifest, layout);
+    components.retain(|component| {
+        component.name.as_str() == DEADMAN || manifest.components().contains_key(&component.name)
+    });
     components
 }

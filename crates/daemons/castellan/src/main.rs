@@ -23,7 +23,7 @@ struct Arguments {
     /// Leave the terminal's session, so that its end is not ours.
     #[arg(long)]
     own_session: bool,
-    /// Keep only what `[component.NAME]` declares, not the system's own components.
+    /// Keep what `[component.NAME]` declares, and of the system's own the dead-man's switch alone.
     #[arg(long)]
     only_declared: bool,
     /// Start nothing: stop in order what an earlier castellan left running, and end.

@@ -44,7 +44,7 @@ pub struct Config {
 pub enum Scope {
     /// All: the system's own and those that are declared.
     All,
-    /// Those that are declared.
+    /// Those that are declared, and castellan's own dead-man's switch.
     Declared,
 }
 
@@ -67,11 +67,10 @@ impl Scope {
     }
 
     pub(crate) fn components(self, manifest: &Manifest, layout: &Layout) -> Vec<Component> {
-        let mut components = stack::components(manifest, layout);
-        if self == Self::Declared {
-            components.retain(|component| manifest.components().contains_key(&component.name));
+        match self {
+            Self::All => stack::components(manifest, layout),
+            Self::Declared => stack::declared_components(manifest, layout),
         }
-        components
     }
 }
 

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use sanctum_host::rotating;
-use sanctum_model::{Component, ErrorChain};
+use sanctum_model::ErrorChain;
 use sanctum_plan::stack;
 use sanctum_wire::Event;
 
@@ -28,7 +28,11 @@ pub(crate) fn run(place: &Place, output: &Output, options: Sweep) -> Outcome {
     let began = Instant::now();
     let deadline = began + Duration::from_secs(options.time);
     let loaded = in_force(place, output)?;
-    let components = components(&loaded, place, options.only_declared);
+    let components = if options.only_declared {
+        stack::declared_components(&loaded.manifest, &place.layout)
+    } else {
+        stack::components(&loaded.manifest, &place.layout)
+    };
     let facts = look::look(place, &components, deadline);
     let count = |wanted: fn(&Seen) -> bool| {
         facts.components.iter().filter(|component| wanted(&component.seen)).count()
@@ -57,14 +61,6 @@ fn in_force(place: &Place, output: &Output) -> Result<Loaded, Failure> {
         Some(loaded) => Ok(loaded),
         None => place.load(output),
     }
-}
-
-fn components(loaded: &Loaded, place: &Place, only_declared: bool) -> Vec<Component> {
-    let mut components = stack::components(&loaded.manifest, &place.layout);
-    if only_declared {
-        components.retain(|component| loaded.manifest.components().contains_key(&component.name));
-    }
-    components
 }
 
 /// One line of chitti. A journal that cannot be written is no reason not to tell.
