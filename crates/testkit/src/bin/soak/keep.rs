@@ -168,7 +168,8 @@ impl Keep {
         let is_owned = |process: &Process| {
             living.iter().any(|(name, root)| {
                 process.component.as_deref() == Some(name)
-                    && look::comes_from(&everyone, process.pid, *root)
+                    && (look::comes_from(&everyone, process.pid, *root)
+                        || was_let_go(process.pid, *root))
             })
         };
         let marked = self.marked();
@@ -246,4 +247,11 @@ impl Drop for Keep {
             }
         }
     }
+}
+
+/// Whether who led from a component to this process has ended, and not the component: it was started
+/// since the component was, and ends with it.
+fn was_let_go(pid: u32, root: u32) -> bool {
+    let started = |pid: u32| Identity::of(pid)?.started.parse::<u64>().ok();
+    started(pid) >= started(root).or(Some(u64::MAX))
 }
