@@ -16,6 +16,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use sanctum_daemon::Shutdown;
+use sanctum_host::process;
 use sanctum_host::rotating::Archivist;
 use sanctum_model::{Component, Moment};
 use sanctum_plan::Layout;
@@ -37,7 +38,8 @@ use room::Room;
 /// Events and requests that may wait.
 const QUEUE_MAX: usize = 256;
 /// How often it is looked whether what an ended program left behind is gone.
-const CLEAR_INTERVAL: Duration = Duration::from_millis(20);
+const CLEAR_INTERVAL: Duration =
+    Duration::from_millis(if process::ORPHANS_ARE_OURS { 20 } else { 200 });
 /// Set, to the state directory, for every child and so for all that it starts.
 const KEEPER_VARIABLE: &str = "SANCTUM_KEPT_BY";
 /// Set, to the component's name, likewise.

@@ -1,4 +1,4 @@
-//! `castellan`, the supervisor. Started by `sanctum up`; see `docs/castellan.md`.
+//! `castellan`, the supervisor. Started by `sanctum up`; see `docs/operations.md`.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -62,12 +62,7 @@ impl Identity {
     /// The process that has this id now; nothing if none has, or if it has ended and only waits
     /// to be collected.
     pub fn of(pid: u32) -> Option<Self> {
-        let started = if Path::new("/proc/self/stat").exists() {
-            started_by_proc(pid)?
-        } else {
-            started_by_ps(pid)?
-        };
-        Some(Self { pid, started })
+        Some(Self { pid, started: look::started(pid)? })
     }
 
     /// Whether this very process is alive.
@@ -95,6 +90,9 @@ impl Identity {
     }
 }
 
+/// Whether the system gives us what our children leave behind, once it is asked to.
+pub const ORPHANS_ARE_OURS: bool = cfg!(target_os = "linux");
+
 /// Makes what our children start and leave behind ours to collect, and so ours to find, where the
 /// system has a word for it.
 pub fn collect_orphans() {
@@ -105,7 +103,7 @@ pub fn collect_orphans() {
 /// Our children that are not `known`: what those we started have started and left behind. Empty
 /// where the system gives them to somebody else.
 pub fn orphans(known: impl Fn(u32) -> bool) -> Vec<u32> {
-    if cfg!(target_os = "linux") {
+    if ORPHANS_ARE_OURS {
         let children =
             listed_children().unwrap_or_else(|| pids().filter(|pid| is_child(*pid)).collect());
         children.into_iter().filter(|pid| !known(*pid)).collect()
@@ -140,35 +138,24 @@ fn is_child(_: u32) -> bool {
 /// A variable of a process, as it had it when it was started; nothing if it has none of that name,
 /// or where the system does not tell.
 pub fn variable_of(pid: u32, name: &str) -> Option<String> {
-    let variables = fs::read(format!("/proc/{pid}/environ")).ok()?;
-    let prefix = format!("{name}=");
-    let value =
-        variables.split(|byte| *byte == 0).find_map(|it| it.strip_prefix(prefix.as_bytes()));
-    String::from_utf8(value?.to_vec()).ok()
+    look::variable(pid, name)
 }
 
 /// Every living process that has the variable `name` set to `value`, as it had it when it was
 /// started. Empty where the system does not tell.
 pub fn marked(name: &str, value: &str) -> Vec<u32> {
-    let marked = |pid: &u32| {
-        variable_of(*pid, name).as_deref() == Some(value)
-            && stat_after_name(*pid).as_deref().and_then(group_of_stat).is_some()
-    };
-    pids().filter(marked).collect()
+    look::marked(name, value)
 }
 
 /// The group of a process that has not ended.
 pub fn group_of(pid: u32) -> Option<u32> {
-    group_of_stat(&stat_after_name(pid)?)
+    look::group(pid)
 }
 
-/// The processor time that a process and those it has collected have used, in clock ticks.
+/// The processor time that a process and those it has collected have used, in hundredths of a
+/// second.
 pub fn processor_ticks(pid: u32) -> u64 {
-    let ticks = |stat: String| {
-        let used = stat.split(' ').skip(11).take(4).map(|field| field.parse::<u64>().unwrap_or(0));
-        used.sum()
-    };
-    stat_after_name(pid).map_or(0, ticks)
+    look::ticks(pid)
 }
 
 /// Sends SIGTERM to one process, known to be the one that is meant.
@@ -248,31 +235,79 @@ fn raw(pid: u32) -> Option<Pid> {
     i32::try_from(pid).ok().filter(|pid| *pid > 1).and_then(Pid::from_raw)
 }
 
+/// What one process is like, by `/proc`.
+#[cfg(target_os = "linux")]
+mod look {
+    use std::fs;
+
+    use super::{ENDED, group_of_stat, pids, stat_after_name};
+
+    /// The 22nd field of `/proc/PID/stat`, in clock ticks since boot.
+    pub(super) fn started(pid: u32) -> Option<String> {
+        let stat = stat_after_name(pid)?;
+        let mut fields = stat.split(' ');
+        if ENDED.contains(&fields.next()?) {
+            return None;
+        }
+        fields.nth(18).map(str::to_owned)
+    }
+
+    pub(super) fn variable(pid: u32, name: &str) -> Option<String> {
+        let variables = fs::read(format!("/proc/{pid}/environ")).ok()?;
+        let prefix = format!("{name}=");
+        let value =
+            variables.split(|byte| *byte == 0).find_map(|it| it.strip_prefix(prefix.as_bytes()));
+        String::from_utf8(value?.to_vec()).ok()
+    }
+
+    pub(super) fn marked(name: &str, value: &str) -> Vec<u32> {
+        let is_marked =
+            |pid: &u32| variable(*pid, name).as_deref() == Some(value) && group(*pid).is_some();
+        pids().filter(is_marked).collect()
+    }
+
+    pub(super) fn group(pid: u32) -> Option<u32> {
+        group_of_stat(&stat_after_name(pid)?)
+    }
+
+    pub(super) fn ticks(pid: u32) -> u64 {
+        let ticks = |stat: String| {
+            let used = stat.split(' ').skip(11).take(4);
+            used.map(|field| field.parse::<u64>().unwrap_or(0)).sum()
+        };
+        stat_after_name(pid).map_or(0, ticks)
+    }
+}
+
+/// What one process is like, by `ps`.
+#[cfg(not(target_os = "linux"))]
+mod look {
+    use crate::ps;
+
+    pub(super) fn started(pid: u32) -> Option<String> {
+        ps::state_of(pid).map(|state| state.started)
+    }
+
+    pub(super) use ps::variable_of as variable;
+
+    pub(super) fn marked(name: &str, value: &str) -> Vec<u32> {
+        ps::find(&format!("{name}={value}")).into_iter().map(|process| process.pid).collect()
+    }
+
+    pub(super) fn group(pid: u32) -> Option<u32> {
+        ps::state_of(pid).map(|state| state.group)
+    }
+
+    pub(super) fn ticks(pid: u32) -> u64 {
+        ps::state_of(pid).map_or(0, |state| state.ticks)
+    }
+}
+
 /// The fields of `/proc/PID/stat` from the third one, the state, on. The name in the second field
 /// may hold anything, a closing parenthesis too, so fields are counted after the last one.
 fn stat_after_name(pid: u32) -> Option<String> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     Some(stat.rsplit_once(") ")?.1.to_owned())
-}
-
-/// The 22nd field of `/proc/PID/stat`, in clock ticks since boot.
-fn started_by_proc(pid: u32) -> Option<String> {
-    let stat = stat_after_name(pid)?;
-    let mut fields = stat.split(' ');
-    if ENDED.contains(&fields.next()?) {
-        return None;
-    }
-    fields.nth(18).map(str::to_owned)
-}
-
-fn started_by_ps(pid: u32) -> Option<String> {
-    let output = process::Command::new("ps")
-        .args(["-o", "state=,lstart=", "-p", &pid.to_string()])
-        .output()
-        .ok()?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    let (state, started) = text.trim().split_once(' ')?;
-    if state.starts_with('Z') { None } else { Some(started.trim().to_owned()) }
 }
 
 #[cfg(test)]

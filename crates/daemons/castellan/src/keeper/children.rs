@@ -275,8 +275,12 @@ impl Keeper {
         let Some(child) = &self.kept[index].child else { return Vec::new() };
         let (name, group) = (self.kept[index].name(), child.identity.pid);
         let left = match child.origin {
-            Origin::Spawned => process::orphans(|pid| self.awaited.contains_key(&pid)),
-            Origin::Adopted => process::marked(KEEPER_VARIABLE, &self.layout.home),
+            Origin::Spawned if process::ORPHANS_ARE_OURS => {
+                process::orphans(|pid| self.awaited.contains_key(&pid))
+            }
+            Origin::Spawned | Origin::Adopted => {
+                process::marked(KEEPER_VARIABLE, &self.layout.home)
+            }
             Origin::Foreign => return Vec::new(),
         };
         let own = std::process::id();

@@ -1,13 +1,17 @@
-//! Children that have left their group for a session of their own, found by the mark in their
-//! environment, where the system has no `/proc` to look through: on macOS, by `ps`.
+//! What `ps` tells of processes, where the system has no `/proc` to look through: on macOS.
 //!
 //! `ps -E` shows a process's environment after its arguments, to its owner and to root, and not
 //! for programs that the system protects. So what is found is ours, and what is not found may
 //! still be there.
 
+#[cfg(not(target_os = "linux"))]
+use std::process::Command;
+
 /// The arguments of `ps` whose answer [`marked`] reads: every process, as wide as it is, with its
 /// environment, and no heading.
-pub const PS_ARGUMENTS: [&str; 3] = ["-axEww", "-o", "pid=,ppid=,pgid=,state=,command="];
+pub const MARKED_ARGUMENTS: [&str; 3] = ["-axEww", "-o", "pid=,ppid=,pgid=,state=,command="];
+/// The columns that [`state`] reads.
+pub const STATE_COLUMNS: &str = "state=,pgid=,time=,lstart=";
 
 /// A process that has a mark in its environment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +22,17 @@ pub struct Marked {
     pub ppid: u32,
     /// The id of its process group.
     pub group: u32,
+}
+
+/// A process that has not ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct State {
+    /// The id of its process group.
+    pub group: u32,
+    /// The processor time it has used, in hundredths of a second.
+    pub ticks: u64,
+    /// The moment of its start, to the second.
+    pub started: String,
 }
 
 /// The living processes in what `ps` says whose environment, or arguments, hold `mark`, as
@@ -57,23 +72,67 @@ fn holds(text: &str, mark: &str) -> bool {
     })
 }
 
-/// Asks `ps` for the living processes with `mark` in their environment, the asker left out.
-///
-/// # Errors
-///
-/// `ps` cannot be run, or says no.
-#[cfg(not(target_os = "linux"))]
-pub fn find(mark: &str) -> std::io::Result<Vec<Marked>> {
-    let output = std::process::Command::new("ps").args(PS_ARGUMENTS).output()?;
-    if !output.status.success() {
-        let words = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        return Err(std::io::Error::other(format!("`ps`: {words}")));
+/// The value of a variable in what `ps -E` says of one process: up to the next space.
+pub fn variable(ps_text: &str, name: &str) -> Option<String> {
+    let mark = format!("{name}=");
+    let mut words = ps_text.split_whitespace();
+    words.find_map(|word| word.strip_prefix(&mark)).map(str::to_owned)
+}
+
+/// What `ps` says of one process in [`STATE_COLUMNS`]; nothing if it has ended.
+pub fn state(ps_text: &str) -> Option<State> {
+    let (state, rest) = next_word(ps_text)?;
+    if state.starts_with('Z') {
+        return None;
     }
+    let (group, rest) = next_word(rest)?;
+    let (time, started) = next_word(rest)?;
+    Some(State {
+        group: group.parse().ok()?,
+        ticks: ticks(time)?,
+        started: started.trim().to_owned(),
+    })
+}
+
+/// `2:05.13`, or `1:02:05.13`: hundredths of a second.
+fn ticks(time: &str) -> Option<u64> {
+    let (whole, hundredths) = time.split_once('.').unwrap_or((time, "0"));
+    let mut seconds = 0_u64;
+    for part in whole.split(':') {
+        seconds = seconds.checked_mul(60)?.checked_add(part.parse().ok()?)?;
+    }
+    seconds.checked_mul(100)?.checked_add(hundredths.parse().ok()?)
+}
+
+/// Asks for the living processes with `mark` in their environment, the asker left out. What cannot
+/// be asked has not been found.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn find(mark: &str) -> Vec<Marked> {
     let own = std::process::id();
-    let mut found = marked(&String::from_utf8_lossy(&output.stdout), mark);
+    let mut found = ask(&MARKED_ARGUMENTS).map_or_else(Vec::new, |text| marked(&text, mark));
     // `ps` has inherited our environment, and the mark if we have one; it is our child and gone.
     found.retain(|process| process.pid != own && process.ppid != own);
-    Ok(found)
+    found
+}
+
+/// Asks for a process that has not ended.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn state_of(pid: u32) -> Option<State> {
+    state(&ask(&["-o", STATE_COLUMNS, "-p", &pid.to_string()])?)
+}
+
+/// Asks for a variable of a process.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn variable_of(pid: u32, name: &str) -> Option<String> {
+    variable(&ask(&["-Eww", "-o", "command=", "-p", &pid.to_string()])?, name)
+}
+
+/// In the words of no language and the time of no place: moments are compared.
+#[cfg(not(target_os = "linux"))]
+fn ask(arguments: &[&str]) -> Option<String> {
+    let mut ps = Command::new("/bin/ps");
+    let output = ps.args(arguments).envs([("LC_ALL", "C"), ("TZ", "UTC0")]).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 #[cfg(test)]
@@ -126,5 +185,22 @@ not a line of ps
     fn no_mark_marks_nobody() {
         assert_eq!(marked(PS, ""), []);
         assert_eq!(marked("", "SANCTUM_COMPONENT=guest"), []);
+    }
+
+    #[test]
+    fn a_variable_is_a_word_of_its_own() {
+        let said = "sh -c x SANCTUM_COMPONENT=guest MY_PATH=/a PATH=/usr/bin\n";
+        assert_eq!(variable(said, "SANCTUM_COMPONENT").as_deref(), Some("guest"));
+        assert_eq!(variable(said, "PATH").as_deref(), Some("/usr/bin"));
+        assert_eq!(variable(said, "COMPONENT"), None);
+    }
+
+    #[test]
+    fn a_process_has_a_group_a_time_and_a_start() {
+        let said = "Ss     312   1:02:05.13 Wed Nov 25 09:00:00 2026    \n";
+        let started = "Wed Nov 25 09:00:00 2026".to_owned();
+        assert_eq!(state(said), Some(State { group: 312, ticks: 372_513, started }));
+        assert_eq!(state("Z      312   0:00.00 Wed Nov 25 09:00:00 2026\n"), None);
+        assert_eq!((state(""), ticks("x")), (None, None));
     }
 }
