@@ -119,6 +119,8 @@ pub(crate) struct Keeper {
     layout: Layout,
     scope: crate::run::Scope,
     manifest_fault: String,
+    /// The sum of the manifest on disk when it was last looked at; empty before.
+    manifest_seen: String,
     room: Room,
     journal: Journal,
     record: Record,
@@ -165,6 +167,7 @@ impl Keeper {
             layout,
             scope,
             manifest_fault,
+            manifest_seen: String::new(),
             room,
             tasks,
             started: Instant::now(),

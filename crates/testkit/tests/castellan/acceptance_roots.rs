@@ -66,6 +66,17 @@ fn what_would_not_fit_into_the_memory_is_refused_with_the_reason_and_costs_no_ot
 }
 
 #[test]
+fn a_manifest_that_was_changed_and_not_applied_is_said_to_be() {
+    let castle = Castle::up("");
+    castle.write_manifest(&declared("radio", "wait", ""));
+    let differs = finding(&castle, "castellan", "manifest-differs");
+    assert!(differs.what.contains("is not what is in force"), "{differs:?}");
+    assert!(differs.mend.contains("sanctum apply"), "{differs:?}");
+    castle.write_manifest("");
+    castle.wait_until("nothing differs", |snapshot| snapshot.findings.is_empty());
+}
+
+#[test]
 fn a_program_that_is_newer_on_the_disk_than_in_memory_is_said_to_be() {
     let castle =
         Castle::new("[component.radio]\nprogram = \"{programs}/newer\"\narguments = [\"wait\"]\n");

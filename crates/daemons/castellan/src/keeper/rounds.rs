@@ -8,6 +8,7 @@ use std::{env, fs};
 use jiff::{Timestamp, civil, tz::TimeZone};
 use sanctum_model::{Calendar, Civil, Life, Moment};
 use sanctum_plan::supervise::{Event, Order};
+use sha2::{Digest as _, Sha256};
 
 use super::{Course, Keeper};
 use crate::lease::{Evidence, State, uptime};
@@ -28,6 +29,7 @@ impl Keeper {
         }
         self.slept = behind;
         self.look_at_programs();
+        self.look_at_manifest();
         self.look_at_memory();
         self.renew(State::Keeping);
     }
@@ -70,6 +72,25 @@ impl Keeper {
             }
             kept.is_program_newer = is_newer;
         }
+    }
+
+    /// A manifest that was changed and not applied is not the one in force.
+    fn look_at_manifest(&mut self) {
+        let path = self.layout.manifest();
+        let sha256 = match fs::read(&path) {
+            Ok(text) => format!("{:x}", Sha256::digest(text)),
+            Err(error) => {
+                self.manifest_fault = format!("cannot read `{path}`: {error}");
+                return;
+            }
+        };
+        let is_another = !self.manifest_seen.is_empty() && self.manifest_seen != sha256;
+        if sha256 == self.base.manifest_sha256 {
+            self.manifest_fault.clear();
+        } else if self.manifest_fault.is_empty() || is_another {
+            self.manifest_fault = format!("`{path}` was changed, and is not what is in force");
+        }
+        self.manifest_seen = sha256;
     }
 
     /// When a task is to run next.

@@ -46,7 +46,8 @@ impl Keeper {
                 Plane::Guest => PlaneName::Guest,
             },
             phase,
-            wanted: member.order() == Order::Up,
+            // All are, as soon as what an earlier castellan left is out of the way.
+            wanted: member.order() == Order::Up || self.is_adopting,
             phase_age_ms: millis(now - kept.phase_since),
             pid: kept.child.as_ref().map(|child| child.identity.pid),
             crashes: member.crashes_total(),
@@ -93,7 +94,7 @@ impl Keeper {
             found.push(finding("program-newer", kept.name(), what, mend));
         }
         if !self.manifest_fault.is_empty() {
-            let mend = "mend it, then `sanctum apply`".to_owned();
+            let mend = "`sanctum apply` says what is wrong with it, or puts it in force".to_owned();
             found.push(finding("manifest-differs", "castellan", self.manifest_fault.clone(), mend));
         }
         if let Some(what) = self.room.shortage() {
