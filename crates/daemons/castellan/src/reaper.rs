@@ -1,7 +1,7 @@
 //! The one place that collects what has ended.
 //!
 //! Everything castellan starts, and everything that is left to it, is collected here and nowhere
-//! else; what is [attended](sanctum_host::attended) to by a thread is kept for that thread.
+//! else; what is [`attended`] to by a thread is kept for that thread.
 
 use std::{io, iter};
 
