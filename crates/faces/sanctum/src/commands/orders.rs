@@ -356,6 +356,7 @@ async fn wait_until_ready(
             sleep(ASK_INTERVAL).await;
             continue;
         }
+        let width = snapshot.components.iter().map(|state| state.name.len()).max().unwrap_or(0);
         let wanted = snapshot.components.iter().filter(|state| state.wanted);
         let mut missing = Vec::new();
         for state in wanted {
@@ -364,7 +365,7 @@ async fn wait_until_ready(
                 PhaseName::Ready | PhaseName::Done | PhaseName::Scheduled => {
                     if told.insert(state.name.clone()) {
                         let mark = output.paint_err(Paint::Good, "✓");
-                        step.line(format!("  {mark} {:12} {}", state.name, state.purpose));
+                        step.line(format!("  {mark} {:width$} {}", state.name, state.purpose));
                     }
                 }
                 PhaseName::Stopped
