@@ -41,6 +41,8 @@ fn what_a_dead_castellan_left_is_stopped_in_order() {
     let mut castle = Castle::up(&declared("radio", "wait", ""));
     castle.kill_castellan();
     assert!(!marked(&castle, "radio").is_empty(), "it lives on");
+    let (is_success, said) = sanctum(&castle, "status");
+    assert!(!is_success && said.contains("it has died, and what it kept lives on"), "{said}");
     let said = down(&castle);
     assert!(said.contains("castellan has died"), "{said}");
     assert_eq!(castle.left_running(), [], "{}", castle.story());
@@ -79,6 +81,13 @@ fn lease(castle: &Castle) -> String {
 
 /// `sanctum down`, which succeeds; what it said.
 fn down(castle: &Castle) -> String {
+    let (is_success, said) = sanctum(castle, "down");
+    assert!(is_success, "{said}\n{}", castle.story());
+    said
+}
+
+/// Whether a command succeeded, and what it said.
+fn sanctum(castle: &Castle, command: &str) -> (bool, String) {
     // In the castle, so that what it starts knows its programs by the same names.
     let cli = castle.path("bin/cli");
     if !cli.exists() {
@@ -86,7 +95,7 @@ fn down(castle: &Castle) -> String {
         place(&sanctum, &cli).expect("it is put in its place");
     }
     let ended = Command::new(cli)
-        .arg("down")
+        .arg(command)
         .env("SANCTUM_HOME", castle.path("home"))
         .env("SANCTUM_CACHE", castle.path("cache"))
         .env("PATH", castle.search_path())
@@ -94,7 +103,5 @@ fn down(castle: &Castle) -> String {
         .stdin(Stdio::null())
         .output()
         .expect("it starts");
-    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
-    assert!(ended.status.success(), "{said}\n{}", castle.story());
-    said
+    (ended.status.success(), String::from_utf8_lossy(&ended.stderr).into_owned())
 }

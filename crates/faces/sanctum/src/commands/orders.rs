@@ -210,10 +210,15 @@ pub(crate) fn down(place: &Place, output: &Output) -> Outcome {
 
 /// Whether the last castellan ended as it was told, and left nothing; or there never was one.
 fn is_at_rest(place: &Place) -> bool {
-    let lease = fs::read_to_string(place.layout.run("castellan.lease"));
-    let is_over = lease.map_or(true, |lease| lease.lines().any(|line| line == "state ended"));
     let children = fs::read_dir(place.layout.run("children"));
-    is_over && children.map_or(true, |mut children| children.next().is_none())
+    !has_died(Path::new(&place.layout.run("castellan.lease")))
+        && children.map_or(true, |mut children| children.next().is_none())
+}
+
+/// Whether a castellan that does not run did not end as it was told, by the lease that it left.
+fn has_died(lease: &Path) -> bool {
+    let lease = fs::read_to_string(lease);
+    lease.is_ok_and(|lease| lease.lines().all(|line| line != "state ended"))
 }
 
 /// How a castellan is known to be gone.
@@ -309,6 +314,12 @@ pub(crate) fn with_log_end(failure: Failure, state: &ComponentState) -> Failure 
 pub(crate) fn failure(error: &ClientError) -> Failure {
     let failure = Failure::from_error(error);
     match error {
+        ClientError::NotRunning { path, .. } if has_died(&path.with_file_name("castellan.lease")) => {
+            failure.with_code(NOT_RUNNING).hint(
+                "it has died, and what it kept lives on; its dead-man's switch, if it has one, \
+                 brings it back within seconds, `sanctum up` at once",
+            )
+        }
         ClientError::NotRunning { .. } => {
             failure.with_code(NOT_RUNNING).hint("`sanctum up` starts everything")
         }
