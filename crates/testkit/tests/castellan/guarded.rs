@@ -51,6 +51,19 @@ fn what_a_dead_castellan_left_is_stopped_in_order() {
     assert!(said.contains("nothing to stop"), "{said}");
 }
 
+#[test]
+fn where_nobody_can_take_over_what_is_left_down_says_why() {
+    let mut castle = Castle::up("");
+    castle.kill_castellan();
+    fs::write(castle.path("home/sanctum.toml"), "no = manifest").expect("written");
+    fs::remove_file(castle.path("home/sanctum.last-good.toml")).expect("there is one");
+    let (is_success, said) = sanctum(&castle, "down");
+    assert!(!is_success, "{said}");
+    for word in ["the castellan that was to stop what is left", "sanctum.toml", "hint:"] {
+        assert!(said.contains(word), "{word}: {said}");
+    }
+}
+
 /// A castle with its dead-man's switch, all ready.
 fn guarded(more: &str) -> Castle {
     let mut castle = Castle::new(&format!("[castellan]\nsweep = \"never\"\n{more}"));

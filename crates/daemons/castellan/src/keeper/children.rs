@@ -11,7 +11,6 @@ use sanctum_plan::supervise::{Event, Exit, Movement, Phase, Then};
 use tokio_util::sync::CancellationToken;
 
 use super::kept::{Origin, Running, Spoken};
-use super::room::Confined;
 use super::{Awaited, COMPONENT_VARIABLE, KEEPER_VARIABLE, Keeper, News, Occurrence};
 use crate::findings::Obstacle;
 use crate::journal::ms_since_1970;
@@ -266,7 +265,7 @@ impl Keeper {
         let Some(child) = &self.kept[index].child else { return true };
         let confined = &self.kept[index].confined;
         process::is_group_empty(child.identity.pid)
-            && confined.as_ref().is_none_or(Confined::is_empty)
+            && confined.as_ref().is_none_or(|it| it.leaf.is_populated() != Some(true))
             && self.escaped(index).is_empty()
     }
 
@@ -285,7 +284,8 @@ impl Keeper {
         };
         let own = std::process::id();
         // What has cleared its environment is known by its control group alone.
-        let confined = self.kept[index].confined.as_ref().map(Confined::pids).unwrap_or_default();
+        let confined =
+            self.kept[index].confined.as_ref().map_or_else(Vec::new, |it| it.leaf.pids());
         let marked = left
             .into_iter()
             .filter(|pid| *pid != own && *pid != group)
@@ -320,7 +320,7 @@ impl Keeper {
         }
         self.signal(index, process::kill_group, process::kill);
         if let Some(confined) = &self.kept[index].confined {
-            confined.kill();
+            confined.leaf.kill();
         }
         None
     }

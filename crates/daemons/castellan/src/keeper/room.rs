@@ -38,7 +38,7 @@ pub(super) struct GaveWay {
 /// What the kernel knows of a component in a control group of its own.
 #[derive(Debug)]
 pub(super) struct Confined {
-    leaf: Leaf,
+    pub(super) leaf: Leaf,
     /// How often the kernel had killed in it before.
     kills_before: u64,
 }
@@ -88,18 +88,6 @@ impl Room {
 }
 
 impl Confined {
-    pub(super) fn is_empty(&self) -> bool {
-        self.leaf.is_populated() != Some(true)
-    }
-
-    pub(super) fn pids(&self) -> Vec<u32> {
-        self.leaf.pids()
-    }
-
-    pub(super) fn kill(&self) {
-        self.leaf.kill();
-    }
-
     /// Removes it, once it is empty. Says so if the kernel killed for the limit meanwhile.
     pub(super) fn release(&self) -> Option<&'static str> {
         let kills = self.leaf.oom_kills().unwrap_or_default();
@@ -229,21 +217,20 @@ impl Keeper {
     }
 
     fn claims(&self, counted: impl Fn(&Kept) -> bool) -> Vec<Claim> {
-        let running: Vec<(usize, u32)> = (0..self.kept.len())
-            .filter(|index| counted(&self.kept[*index]))
-            .filter_map(|index| Some((index, self.kept[index].child.as_ref()?.identity.pid)))
+        let charged = |kept: &Kept| kept.confined.as_ref()?.leaf.memory_bytes();
+        let running: Vec<(usize, u32, Option<u64>)> = (0..self.kept.len())
+            .map(|index| (index, &self.kept[index]))
+            .filter(|(_, kept)| counted(kept))
+            .filter_map(|(index, kept)| {
+                Some((index, kept.child.as_ref()?.identity.pid, charged(kept)))
+            })
             .collect();
-        let charged = |index: usize| self.kept[index].confined.as_ref()?.leaf.memory_bytes();
-        let groups: Vec<u32> = running
-            .iter()
-            .filter(|(index, _)| charged(*index).is_none())
-            .map(|(_, pid)| *pid)
-            .collect();
-        let measured = memory::of_groups(&groups);
+        let uncharged = running.iter().filter(|(_, _, charged)| charged.is_none());
+        let measured = memory::of_groups(&uncharged.map(|(_, pid, _)| *pid).collect::<Vec<_>>());
         running
             .into_iter()
-            .map(|(index, pid)| {
-                let bytes = charged(index).or_else(|| Some(measured.get(&pid)?.bytes));
+            .map(|(index, pid, charged)| {
+                let bytes = charged.or_else(|| Some(measured.get(&pid)?.bytes));
                 self.claim(index, bytes.unwrap_or_default())
             })
             .collect()

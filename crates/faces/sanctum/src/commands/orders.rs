@@ -178,8 +178,14 @@ pub(crate) fn down(place: &Place, output: &Output) -> Outcome {
             // It died, and what it kept lives on: another one takes that over, and stops it.
             Err(ClientError::NotRunning { .. }) => {
                 output.say("castellan has died: another one stops what it left");
-                if up::start_castellan(place, &["--end"])?.wait().is_ok_and(|it| it.success()) {
+                let status = up::start_castellan(place, &["--end"])?.wait();
+                let status = status.map_err(|error| Failure::from_error(&error))?;
+                if status.success() {
                     return Ok(ExitCode::SUCCESS);
+                }
+                if status.code() != Some(up::TAKEN) {
+                    let what = format!("the castellan that was to stop what is left: {status}");
+                    return Err(up::castellan_failure(place, &what));
                 }
                 // Its dead-man's switch was quicker.
                 let told = patiently(async || client.shutdown().await).await;

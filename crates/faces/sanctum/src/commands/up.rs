@@ -31,7 +31,7 @@ const TAKEN_INTERVAL: Duration = Duration::from_millis(500);
 /// The time the old castellan may take to leave.
 const LEAVE_MAX: Duration = Duration::from_secs(10);
 /// The exit code of a castellan that finds another one at work.
-const TAKEN: i32 = 69;
+pub(super) const TAKEN: i32 = 69;
 /// The first question, and the time its first word may take: under emulation, minutes.
 const FIRST_QUESTION: &str = "What is the capital of France?";
 const FIRST_PATIENCE: Duration = Duration::from_mins(15);
@@ -285,7 +285,7 @@ fn open_log(path: &Path) -> std::io::Result<File> {
     OpenOptions::new().append(true).create(true).mode(0o600).open(path)
 }
 
-fn castellan_failure(place: &Place, message: &str) -> Failure {
+pub(super) fn castellan_failure(place: &Place, message: &str) -> Failure {
     let lines =
         super::logs::last_lines(Path::new(&place.layout.castellan_log()), 5).unwrap_or_default();
     let shown: Vec<_> = lines.iter().map(|line| format!("  castellan | {line}")).collect();
